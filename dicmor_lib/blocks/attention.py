@@ -1,0 +1,129 @@
+"""Cross-modal attention: a query modality reads from a source modality (Tsai et al., MulT, ACL 2019).
+
+Self-attention is the case where both are the same. Several encoders run side by side on a leading
+"groups" axis, because the six cross-modal encoders (and the three self encoders) have equal shapes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dicmor_lib.blocks.grouped import GroupedLayerNorm, GroupedLinear
+
+
+def causal_mask(query_lengths: Tensor, source_lengths: Tensor, time: int) -> Tensor:
+    """Return which source step each query step may read: bool (..., time, time), from lengths (...).
+
+    Query step i of a sequence of length n may read source step j of a sequence of length k if j is
+    valid and not later in relative time: j / k < (i + 1) / n. With equal lengths this is j <= i, and
+    the last valid query step always sees the whole source, however the two lengths differ.
+    """
+    step = torch.arange(time, device=query_lengths.device)
+    n, k = query_lengths[..., None, None], source_lengths[..., None, None]
+    allowed = (step * n < (step[:, None] + 1) * k) & (step < k)
+    return allowed | (step == 0)  # a row without any key would make the softmax undefined
+
+
+def position_code(valid: Tensor, width: int) -> Tensor:
+    """Return sinusoidal positions (..., time, width): sines then cosines, position 1, 2, ...; zero where not valid.
+
+    Frequencies are exp(-i ln(10000) / (width/2 - 1)), i = 0 .. width/2 - 1 (Vaswani et al., 2017, as in MulT).
+    """
+    half, time = width // 2, valid.shape[-1]
+    index = torch.arange(half, device=valid.device, dtype=torch.float32)
+    frequency = torch.exp(-index * (math.log(10000) / (half - 1)))
+    angle = torch.arange(1, time + 1, device=valid.device, dtype=torch.float32)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=-1) * valid[..., None]
+
+
+class CrossModalAttention(nn.Module):
+    """Multi-head attention of `groups` encoders: softmax(q k^T / sqrt(head width)) v, with an output map.
+
+    `dropout` holds one attention dropout rate per group. Shapes (groups, batch, time, width).
+    """
+
+    def __init__(self, groups: int, width: int, heads: int, dropout: tuple[float, ...]) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.to_query = GroupedLinear(groups, width, width)
+        self.to_key_value = GroupedLinear(groups, width, 2 * width)
+        self.out = GroupedLinear(groups, width, width)
+
+    def weights(self, q: Tensor, k: Tensor, allowed: Tensor) -> Tensor:
+        """Return the attention weights (groups, batch, heads, time, time); each row sums to 1."""
+        scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)
+        return scores.masked_fill(~allowed[:, :, None], float("-inf")).softmax(dim=-1)
+
+    def forward(self, query: Tensor, source: Tensor, allowed: Tensor) -> Tensor:
+        q, k, v = self.project(query, source)
+        weights = self._drop(self.weights(q, k, allowed))
+        read = (weights @ v).transpose(2, 3)  # (groups, batch, time, heads, head width)
+        return self.out(read.flatten(3))
+
+    def project(self, query: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (groups, batch, heads, time, head width)."""
+        q = self.to_query(query)
+        k, v = self.to_key_value(source).chunk(2, dim=-1)
+        return tuple(x.unflatten(-1, (self.heads, -1)).transpose(2, 3) for x in (q, k, v))  # type: ignore[return-value]
+
+    def _drop(self, weights: Tensor) -> Tensor:
+        if not self.training or not any(self.dropout):
+            return weights
+        if len(set(self.dropout)) == 1:
+            return F.dropout(weights, self.dropout[0])
+        keep = 1 - torch.tensor(self.dropout, device=weights.device, dtype=weights.dtype)[:, None, None, None, None]
+        return weights * torch.bernoulli(keep.expand_as(weights)) / keep
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm layer: x + attention(norm(x), norm(source)), then x + MLP(norm'(x)) with a ReLU MLP four times as wide.
+
+    As in the published code one layer norm serves query, key and value.
+    """
+
+    def __init__(self, groups: int, width: int, heads: int, dropout: tuple[float, ...]) -> None:
+        super().__init__()
+        self.attention_norm = GroupedLayerNorm(groups, width)
+        self.attention = CrossModalAttention(groups, width, heads, dropout)
+        self.mlp_norm = GroupedLayerNorm(groups, width)
+        self.widen = GroupedLinear(groups, width, 4 * width)
+        self.narrow = GroupedLinear(groups, 4 * width, width)
+
+    def forward(self, x: Tensor, source: Tensor | None, allowed: Tensor) -> Tensor:
+        query = self.attention_norm(x)
+        x = x + self.attention(query, query if source is None else self.attention_norm(source), allowed)
+        return x + self.narrow(F.relu(self.widen(self.mlp_norm(x))))
+
+
+class Encoder(nn.Module):
+    """`groups` transformer encoders side by side, cross-modal if a source is given, else self-attending.
+
+    Inputs are scaled by sqrt(width) and get a position code. The source is read unchanged by every layer.
+    """
+
+    def __init__(
+        self, groups: int, width: int, heads: int, layers: int, dropout: tuple[float, ...], embedding_dropout: float
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(groups, width, heads, dropout) for _ in range(layers))
+        self.norm = GroupedLayerNorm(groups, width)
+        self.embedding_dropout = embedding_dropout
+
+    def embed(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Scale by sqrt(width), add the position code: (groups, batch, time, width), valid (groups, batch, time)."""
+        embedded = math.sqrt(x.shape[-1]) * x + position_code(valid, x.shape[-1]).to(x.dtype)
+        return F.dropout(embedded, self.embedding_dropout, self.training)
+
+    def forward(
+        self, x: Tensor, valid: Tensor, allowed: Tensor, source: Tensor | None = None, source_valid: Tensor | None = None
+    ) -> Tensor:
+        x = self.embed(x, valid)
+        if source is not None:
+            source = self.embed(source, source_valid)
+        for layer in self.layers:
+            x = layer(x, source, allowed)
+        return self.norm(x)
