@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dicmor_lib.blocks.dropout import keep_mask
 from dicmor_lib.blocks.grouped import GroupedLayerNorm, GroupedLinear
 
 
@@ -56,11 +57,15 @@ class CrossModalAttention(nn.Module):
     def weights(self, q: Tensor, k: Tensor, allowed: Tensor) -> Tensor:
         """Return the attention weights (groups, batch, heads, time, time); each row sums to 1."""
         scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)
-        return scores.masked_fill(~allowed[:, :, None], float("-inf")).softmax(dim=-1)
+        return scores.masked_fill_(~allowed[:, :, None], float("-inf")).softmax(dim=-1)
 
     def forward(self, query: Tensor, source: Tensor, allowed: Tensor) -> Tensor:
         q, k, v = self.project(query, source)
-        weights = self._drop(self.weights(q, k, allowed))
+        weights = self.weights(q, k, allowed)
+        if self.training and any(self.dropout):
+            weights = weights * keep_mask(weights, self.dropout)
+            kept = 1 - torch.tensor(self.dropout, device=v.device, dtype=v.dtype)
+            v = v / kept.view(-1, 1, 1, 1, 1)  # inverted dropout, scaled where the tensor is small
         read = (weights @ v).transpose(2, 3)  # (groups, batch, time, heads, head width)
         return self.out(read.flatten(3))
 
@@ -69,14 +74,6 @@ class CrossModalAttention(nn.Module):
         q = self.to_query(query)
         k, v = self.to_key_value(source).chunk(2, dim=-1)
         return tuple(x.unflatten(-1, (self.heads, -1)).transpose(2, 3) for x in (q, k, v))  # type: ignore[return-value]
-
-    def _drop(self, weights: Tensor) -> Tensor:
-        if not self.training or not any(self.dropout):
-            return weights
-        if len(set(self.dropout)) == 1:
-            return F.dropout(weights, self.dropout[0])
-        keep = 1 - torch.tensor(self.dropout, device=weights.device, dtype=weights.dtype)[:, None, None, None, None]
-        return weights * torch.bernoulli(keep.expand_as(weights)) / keep
 
 
 class EncoderLayer(nn.Module):
