@@ -1,0 +1,143 @@
+"""Where the flows put the three modalities: clouds of latents per modality, coloured by sentiment class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from dicmor_lib.errors import DataError, ShapeError
+from dicmor_lib.evaluation.metrics import sentiment_class
+from dicmor_lib.modalities import MODALITIES
+from dicmor_lib.plots.style import (
+    CLASS_COLOURS,
+    CLASS_MARKERS,
+    HouseFigure,
+    describe,
+    house_figure,
+    new_figure,
+)
+
+
+def clip_latents(latents: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return one vector per clip and modality, the mean over its valid steps: (3, N, T, d) -> (3, N, d).
+
+    A modality without a valid step gives NaN, which `latent_clouds` leaves out.
+    """
+    latents, lengths = np.asarray(latents, dtype=np.float64), np.asarray(lengths)
+    if latents.ndim != 4 or lengths.shape != (latents.shape[1], 3):
+        raise ShapeError(
+            f"latents (3, N, T, d) with lengths (N, 3) are needed, not {latents.shape} and {lengths.shape}"
+        )
+    inside = np.arange(latents.shape[2]) < lengths.T[:, :, None]  # (3, N, T)
+    count = inside.sum(axis=2)[..., None]
+    total = np.where(inside[..., None], latents, 0.0).sum(axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+@house_figure
+def latent_clouds(stages: Mapping[str, np.ndarray], label: np.ndarray) -> HouseFigure:
+    """Plot latents of the three modalities in two dimensions, one row per stage of training.
+
+    Args:
+        stages: title -> latents (3, N, d), such as {"before training": ..., "after training": ...}; see
+            `clip_latents`.
+        label: (N,) sentiment; its class gives the points their colour and marker.
+
+    Returns:
+        A grid: a row per title, a column per modality. Each row has its own two axes, the principal
+        components of its three modalities together, so within a row equal places mean equal latents. A
+        black cross marks the mean of the modality. Two components hide the others, so two clouds that look
+        equal need not be: distances (`dicmor_lib.evaluation`) decide that.
+
+    Raises:
+        DataError: if there is nothing to plot.
+        ShapeError: if latents and labels do not fit.
+    """
+    label = np.asarray(label)
+    if not stages or not len(label):
+        raise DataError("there are no latents to plot")
+    figure = new_figure(10, 3.5 * len(stages) + 0.6)
+    panels = figure.subplots(len(stages), 3, squeeze=False)
+    told = []
+    for row, (title, latents) in zip(panels, stages.items()):
+        points, share = _plane(np.asarray(latents, dtype=np.float64), len(label), title)
+        for m, panel in enumerate(row):
+            _cloud(panel, points[m], label)
+            panel.set_title(f"{MODALITIES[m]}, {title}", fontsize=13)
+        _same_limits(row, points)
+        row[0].set_ylabel("second component")
+        told.append(f"{title}: {_gap(points)}, the two components hold {share:.0%} of the variance")
+    for panel in panels[-1]:
+        panel.set_xlabel("first component")
+    figure.legend(
+        handles=_class_handles(), loc="outside lower center", ncols=8, title="sentiment class", fontsize=11
+    )
+    figure.alt = (
+        f"Scatter plots of the latents of {describe(list(MODALITIES))}, one point per clip, coloured by "
+        f"sentiment class, in the plane of the first two principal components. {'; '.join(told)}."
+    )
+    return figure
+
+
+def _plane(latents: np.ndarray, n: int, title: str) -> tuple[np.ndarray, float]:
+    """Principal components of all modalities together: (3, N, 2), and the share of variance they hold."""
+    if latents.ndim != 3 or latents.shape[:2] != (3, n):
+        raise ShapeError(f"the latents of {title!r} must have shape (3, {n}, d), not {latents.shape}")
+    flat = latents.reshape(-1, latents.shape[2])
+    known = flat[np.isfinite(flat).all(axis=1)]
+    if len(known) < 2:
+        raise DataError(f"the latents of {title!r} hold fewer than two clips to plot")
+    centre = known.mean(axis=0)
+    _, size, axes = np.linalg.svd(known - centre, full_matrices=False)
+    # The sign of a component is arbitrary; fixed so that the same data give the same picture.
+    axes = axes[:2] * np.sign(axes[:2][np.arange(len(axes[:2])), np.abs(axes[:2]).argmax(axis=1)])[:, None]
+    flat_points = (latents - centre) @ axes.T
+    if flat_points.shape[2] == 1:
+        flat_points = np.concatenate([flat_points, np.zeros_like(flat_points)], axis=2)
+    return flat_points, float((size[:2] ** 2).sum() / max((size**2).sum(), 1e-300))
+
+
+def _cloud(panel: Axes, points: np.ndarray, label: np.ndarray) -> None:
+    classes = sentiment_class(label)
+    for c in range(-3, 4):
+        chosen = points[classes == c]
+        style = dict(marker=CLASS_MARKERS[c + 3], color=CLASS_COLOURS[c + 3])
+        panel.scatter(*chosen.T, s=30, alpha=0.8, linewidths=0, **style)
+    known = points[np.isfinite(points).all(axis=1)]
+    if len(known):
+        panel.plot(*known.mean(axis=0), "+", color="white", markersize=17, markeredgewidth=5)
+        panel.plot(*known.mean(axis=0), "+", color="black", markersize=15, markeredgewidth=2.4)
+
+
+def _same_limits(row: np.ndarray, points: np.ndarray) -> None:
+    """The middle 99 % of the points decide, so that single outliers do not shrink the clouds."""
+    flat = points.reshape(-1, 2)
+    flat = flat[np.isfinite(flat).all(axis=1)]
+    low, high = np.quantile(flat, [0.005, 0.995], axis=0)
+    margin = 0.08 * (high - low).max() + 1e-9
+    for panel in row:
+        panel.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
+
+
+def _gap(points: np.ndarray) -> str:
+    """How far the modalities' means lie apart, in words for the alternative text."""
+    known = [p[np.isfinite(p).all(axis=1)] for p in points]
+    known = [p for p in known if len(p)]
+    centres = np.array([p.mean(axis=0) for p in known])
+    spread = np.mean([np.sqrt(p.var(axis=0).sum()) for p in known])
+    apart = max(np.linalg.norm(a - b) for a in centres for b in centres)
+    return f"the modalities' means are at most {apart / max(spread, 1e-12):.1f} standard deviations apart"
+
+
+def _class_handles() -> list[Line2D]:
+    points = [
+        Line2D([], [], marker=marker, linestyle="", color=colour, label=f"{c:+d}" if c else "0")
+        for c, colour, marker in zip(range(-3, 4), CLASS_COLOURS, CLASS_MARKERS)
+    ]
+    return [
+        *points,
+        Line2D([], [], marker="+", linestyle="", color="black", markeredgewidth=2.4, ms=12, label="mean"),
+    ]
