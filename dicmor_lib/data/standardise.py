@@ -12,6 +12,8 @@ from dicmor_lib.data.dataset import MultimodalData, Split
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.modalities import MODALITIES
 
+LIMIT = 10.0
+"""Default bound of standardised values, in training standard deviations."""
 CHUNK = 64
 """Samples handled at once, so that working memory does not grow with the data set."""
 
@@ -22,19 +24,23 @@ class Standardiser:
 
     mean, sd: three float64 arrays (d_m,) for language, audio and vision. A channel that does not vary in
     training has sd 1, so that it becomes 0 instead of noise.
+    limit: values beyond +-limit are set to it; None: none are. Audio features of MOSI and ICT-MMMO hold single
+    values some 50 deviations out, which the inverse of a flow would amplify without bound. `clipped` counts them.
     """
 
     mean: tuple[np.ndarray, np.ndarray, np.ndarray]
     sd: tuple[np.ndarray, np.ndarray, np.ndarray]
+    limit: float | None = LIMIT
 
     @classmethod
-    def fit(cls, data: MultimodalData | Split) -> Standardiser:
+    def fit(cls, data: MultimodalData | Split, limit: float | None = LIMIT) -> Standardiser:
         """Fitted on the valid steps of the observed sequences of the train split (or of the split given)."""
         split = data.train if isinstance(data, MultimodalData) else data
         moments = [channel_moments(x, split.lengths[:, m]) for m, x in enumerate(split.features)]
         return cls(
             mean=tuple(mean for mean, _, _ in moments),  # type: ignore[arg-type]
             sd=tuple(np.where(constant, 1.0, sd) for _, sd, constant in moments),  # type: ignore[arg-type]
+            limit=limit,
         )
 
     @property
@@ -66,7 +72,7 @@ class Standardiser:
         for rows, valid in _chunks(x, lengths):
             with np.errstate(over="ignore"):
                 steps = (x[rows][valid] - self.mean[modality]) / self.sd[modality]  # (steps, d) float64
-                out[rows][valid] = steps
+                out[rows][valid] = steps if self.limit is None else steps.clip(-self.limit, self.limit)
         if not np.isfinite(out).all():
             channel = int(np.flatnonzero(~np.isfinite(out).all(axis=(0, 1)))[0])
             raise DataError(
@@ -75,9 +81,16 @@ class Standardiser:
             )
         return out
 
+    def clipped(self, split: Split) -> tuple[int, int, int]:
+        """How many values of each modality of a *standardised* split stand at the limit."""
+        if self.limit is None:
+            return 0, 0, 0
+        return tuple(int((np.abs(x) >= np.float32(self.limit)).sum()) for x in split.features)  # type: ignore[return-value]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, ready for JSON; numbers survive exactly."""
-        return {"mean": [mean.tolist() for mean in self.mean], "sd": [sd.tolist() for sd in self.sd]}
+        rows = {"mean": [mean.tolist() for mean in self.mean], "sd": [sd.tolist() for sd in self.sd]}
+        return rows | {"limit": self.limit}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Standardiser:
@@ -88,19 +101,20 @@ class Standardiser:
         """
         try:
             mean, sd = (_three_rows(values[key]) for key in ("mean", "sd"))
+            limit = None if values["limit"] is None else float(values["limit"])
         except (KeyError, TypeError, ValueError):
             raise DataError(
-                "the standardiser is not stored as three lists of numbers each for mean and sd"
+                "the standardiser is not stored as three lists of numbers each for mean and sd, and a limit"
             ) from None
         good = all(
             len(a) == len(b) and np.isfinite(a).all() and np.isfinite(b).all() and (b > 0).all()
             for a, b in zip(mean, sd)
         )
-        if not good:
+        if not good or (limit is not None and not limit > 0):
             raise DataError(
-                "the stored standardiser has values that are not finite means and positive deviations"
+                "the stored standardiser has values that are not finite means, positive deviations and a limit above 0"
             )
-        return cls(mean, sd)
+        return cls(mean, sd, limit)
 
 
 def _three_rows(rows: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -91,7 +91,19 @@ def test_huge_values_stay_finite_or_are_named() -> None:
     data = make_data(offset=0.0, scale=1e-15)
     data.test.features[2][data.test.lengths[:, 2] > 0, 0, 1] = 3e38
     with pytest.raises(DataError, match="channel 1 of vision"):
-        Standardiser.fit(data).apply(data)
+        Standardiser.fit(data, limit=None).apply(data)
+
+
+def test_values_far_out_are_set_to_the_limit_and_counted() -> None:
+    data = make_data()
+    plain = Standardiser.fit(data, limit=None).apply(data)
+    bounded = Standardiser.fit(data, limit=1.5)
+    limited = bounded.apply(data)
+    for split, before in zip(limited.splits.values(), plain.splits.values()):
+        for x, raw, count in zip(split.features, before.features, bounded.clipped(split)):
+            np.testing.assert_array_equal(x, raw.clip(-1.5, 1.5))
+            assert count == (np.abs(raw) >= 1.5).sum() > 0
+    assert Standardiser.fit(data, limit=None).clipped(plain.train) == (0, 0, 0)
 
 
 def test_it_survives_json_exactly() -> None:
@@ -99,7 +111,7 @@ def test_it_survives_json_exactly() -> None:
     again = Standardiser.from_dict(json.loads(json.dumps(fitted.to_dict())))
     for ours, theirs in zip((*fitted.mean, *fitted.sd), (*again.mean, *again.sd)):
         np.testing.assert_array_equal(ours, theirs)
-    assert again.feature_dims == (4, 3, 2)
+    assert again.feature_dims == (4, 3, 2) and again.limit == 10
 
 
 @pytest.mark.parametrize(
@@ -107,13 +119,16 @@ def test_it_survives_json_exactly() -> None:
     [
         {},
         {"mean": [[0.0]] * 3},
-        {"mean": [[0.0]] * 2, "sd": [[1.0]] * 2},
-        {"mean": [[0.0]] * 3, "sd": [[1.0], [1.0], [0.0]]},
+        {"mean": [[0.0]] * 2, "sd": [[1.0]] * 2, "limit": None},
+        {"mean": [[0.0]] * 3, "sd": [[1.0], [1.0], [0.0]], "limit": 3},
         {"mean": [[0.0], [float("nan")], [0.0]], "sd": [[1.0]] * 3},
         {"mean": [[0.0, 1.0], [0.0], [0.0]], "sd": [[1.0]] * 3},
         {"mean": "abc", "sd": [[1.0]] * 3},
         {"mean": [[[0.0]]] * 3, "sd": [[1.0]] * 3},
         {"mean": 3, "sd": None},
+        {"mean": [[0.0]] * 3, "sd": [[1.0]] * 3},
+        {"mean": [[0.0]] * 3, "sd": [[1.0]] * 3, "limit": 0},
+        {"mean": [[0.0]] * 3, "sd": [[1.0]] * 3, "limit": "x"},
     ],
 )
 def test_damaged_json_is_refused(values: dict) -> None:
