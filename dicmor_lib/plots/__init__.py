@@ -1,6 +1,7 @@
 """Pure functions from data to figures in one house style; every figure has its alternative text."""
 
 from dicmor_lib.plots.latents import clip_latents, latent_clouds
+from dicmor_lib.plots.recovered import recovered_view
 from dicmor_lib.plots.results import pattern_figure, recovery_figure
 from dicmor_lib.plots.sequences import sequence_view
 from dicmor_lib.plots.style import (
@@ -31,6 +32,7 @@ __all__ = [
     "loss_curves",
     "new_figure",
     "pattern_figure",
+    "recovered_view",
     "recovery_figure",
     "save_figure",
     "sequence_view",

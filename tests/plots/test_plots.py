@@ -244,3 +244,15 @@ def test_sequence_view_shows_values_padding_and_absence():
     assert "first 10 of 40 channels" in vision.get_title(loc="left")
     with pytest.raises(ShapeError, match="three lengths"):
         plots.sequence_view(clip, [7, 0, 6])
+
+
+def test_recovered_view_shows_the_most_varying_channels_and_tells_the_correlation():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(12, 5)) * [1, 5, 0.1, 3, 2]
+    figure = plots.recovered_view(true, true * 0.5, -true, "vision", channels=2)
+    assert [panel.get_ylabel() for panel in figure.axes] == ["channel 1", "channel 3"]
+    assert [len(panel.lines) for panel in figure.axes] == [3, 3]
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), true[:, 1] * 0.5)
+    assert "recovered 1.00, transferred -1.00" in figure.alt and "vision" in figure.alt
+    with pytest.raises(ShapeError, match="one shape"):
+        plots.recovered_view(true, true[:5], true)
