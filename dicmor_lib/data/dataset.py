@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,6 +91,7 @@ class MultimodalData:
     sha256: str  # of the file, or of the oracle's settings and seed
     synthetic: bool = False
     report: ReadReport = field(default_factory=ReadReport)
+    language: dict[str, Any] | None = None  # the encoder that computed the language features, if one did
 
     @property
     def splits(self) -> dict[str, Split]:

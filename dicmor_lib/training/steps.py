@@ -1,0 +1,180 @@
+"""The optimiser steps of an epoch: micro-batches, losses, gradients, clipping; none waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dicmor_lib.data.dataset import Batch, Split, collate
+from dicmor_lib.errors import TrainingError
+from dicmor_lib.inputs import check_inputs
+from dicmor_lib.modalities import MODALITIES
+from dicmor_lib.model import DiCMoR
+from dicmor_lib.objective import Term, objective, task_term
+from dicmor_lib.training.config import TrainConfig
+from dicmor_lib.training.engine import Engine
+from dicmor_lib.training.tuning import LiveLanguage
+
+TERMS: dict[int, tuple[str, ...]] = {
+    1: ("task",),
+    2: ("task", *(f"nll_{name}" for name in MODALITIES), *(f"recovery_{name}" for name in MODALITIES)),
+}
+"""Names of the loss terms of stage 1 and stage 2."""
+
+
+@dataclass
+class EpochLog:
+    """What an epoch's steps report; it stays on the device until somebody asks.
+
+    Attributes:
+        names: columns of `values`: the loss terms, "loss" and "gradient_norm".
+        values: per step, a tensor (names,).
+        sums: totals and counts of each term over the epoch, (terms, 2).
+    """
+
+    names: tuple[str, ...]
+    sums: Tensor
+    values: list[Tensor] = field(default_factory=list)
+
+    def means(self) -> dict[str, float]:
+        """The epoch's mean of every term (each over its own count), of the loss and of the gradient norm."""
+        totals, counts = self.sums.unbind(1)
+        per_term = (totals / counts.clamp(min=1)).tolist()
+        of_steps = torch.stack(self.values)[:, len(per_term) :].mean(0).tolist()
+        return dict(zip(self.names, per_term + of_steps))
+
+    def check_finite(self, stage: int, epoch: int) -> None:
+        """Raise `TrainingError` naming the first term and step that are not finite."""
+        if not self.values:
+            return
+        bad = ~torch.isfinite(torch.stack(self.values))
+        if bool(bad.any()):
+            step, column = (int(i) for i in bad.nonzero()[0])
+            raise TrainingError(
+                f"'{self.names[column]}' stopped being finite in stage {stage}, epoch {epoch}, "
+                f"step {step + 1}: lower the learning rate or look for extreme values with 'dicmor data "
+                "check'; the checkpoints of earlier epochs are intact"
+            )
+
+
+def micro_batches(order: np.ndarray, config: TrainConfig) -> list[list[np.ndarray]]:
+    """Divide an epoch's sample numbers into optimiser steps of micro-batches, over all processes."""
+    if config.drop_remainder:
+        order = order[: len(order) // config.step_size * config.step_size]
+    steps = [order[i : i + config.step_size] for i in range(0, len(order), config.step_size)]
+    return [
+        [step[i : i + config.batch_size] for i in range(0, len(step), config.batch_size)] for step in steps
+    ]
+
+
+class Stepper:
+    """Runs the optimiser steps of one epoch of a stage.
+
+    Args:
+        stage: 1 trains on the task loss of complete samples, 2 on the full objective.
+        available: what the model may see of each sample of `split`, (N, 3) bool.
+        live: computes the language features of each batch with an encoder that trains too.
+    """
+
+    def __init__(
+        self,
+        model: DiCMoR,
+        optimiser: torch.optim.Optimizer,
+        engine: Engine,
+        config: TrainConfig,
+        stage: int,
+        split: Split,
+        available: np.ndarray,
+        live: LiveLanguage | None = None,
+    ) -> None:
+        self.model, self.optimiser, self.engine, self.config = model, optimiser, engine, config
+        self.stage, self.split, self.live = stage, split, live
+        self.available = torch.from_numpy(np.ascontiguousarray(available))
+        self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        names = TERMS[stage]
+        self.log = EpochLog(
+            (*names, "loss", "gradient_norm"), torch.zeros(len(names), 2, device=engine.device)
+        )
+
+    def run(self, steps: list[list[np.ndarray]]) -> Iterator[int]:
+        """Take every step; yield the number of samples of each when it is done."""
+        self.model.train()
+        if self.live is not None:
+            self.live.encoder.train()
+        for micro in steps:
+            self._step(micro)
+            yield sum(map(len, micro))
+
+    def _step(self, micro: list[np.ndarray]) -> None:
+        config, size = self.config, sum(map(len, micro))
+        self.optimiser.zero_grad(set_to_none=True)
+        seen: list[Tensor] = []
+        for index in micro:
+            share = len(index) / size if config.accumulate_reduction == "mean" else 1.0
+            seen.append(self._backward(index, share))
+            if config.clip_each == "micro-batch":
+                norm = self._clip()
+        self.engine.add_up_gradients(self.parameters)
+        if config.clip_each == "step":
+            norm = self._clip()
+        self.optimiser.step()
+        self.log.values.append(torch.cat([torch.stack(seen).mean(0), norm.reshape(1)]))
+
+    def _backward(self, index: np.ndarray, share: float) -> Tensor:
+        """Add the gradient of `share` times a micro-batch's loss; return its terms and loss, (names - 1,)."""
+        mine = self.engine.share(index)
+        losses = self._losses(mine) if len(mine) else _nothing(self.stage, self.engine.device)
+        losses = self.engine.add_up_terms({name: losses[name] for name in TERMS[self.stage]})
+        loss = losses["task"].value if self.stage == 1 else objective(losses, self.model.config)
+        if len(mine):
+            self.engine.fabric.backward(share * loss)
+        with torch.no_grad():
+            self.log.sums += torch.stack([torch.stack([term.total, term.count]) for term in losses.values()])
+            return torch.stack([*(term.value for term in losses.values()), loss]).detach()
+
+    def _losses(self, index: np.ndarray) -> dict[str, Term]:
+        batch = to_device(collate(self.split, index), self.engine.device)
+        available = self.available[torch.from_numpy(index)]
+        with self.engine.autocast():
+            batch = batch if self.live is None else self.live(batch)
+            if self.stage == 2:
+                return self.model(
+                    batch.features, available, batch.lengths, batch.label, batch.observed
+                ).losses
+            return {"task": complete_task_term(self.model, batch)}
+
+    def _clip(self) -> Tensor:
+        """Clip the gradients as configured; return their total norm from before."""
+        if self.config.clip == "norm":
+            return nn.utils.clip_grad_norm_(self.parameters, self.config.clip_amount)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.config.clip == "value":
+            nn.utils.clip_grad_value_(self.parameters, self.config.clip_amount)
+        return norm
+
+
+def complete_task_term(model: DiCMoR, batch: Batch) -> Term:
+    """The task loss on complete samples: shallow features straight into fusion."""
+    inputs = check_inputs(
+        model.config, batch.features, batch.observed, batch.lengths, batch.label, batch.observed
+    )
+    device = batch.features[0].device
+    lengths = inputs.lengths.to(device, non_blocking=True)
+    prediction = model.predict_from_shallow(model.shallow_features(inputs.features, lengths), lengths)
+    return task_term(prediction, batch.label.to(device, non_blocking=True))
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move the features; masks, lengths and labels stay on the CPU, where looking costs no waiting."""
+    if device.type != "cpu":
+        batch.features = tuple(x.pin_memory().to(device, non_blocking=True) for x in batch.features)
+    return batch
+
+
+def _nothing(stage: int, device: torch.device) -> dict[str, Term]:
+    zero = torch.zeros((), device=device)
+    return {name: Term(zero, zero) for name in TERMS[stage]}

@@ -1,0 +1,96 @@
+"""Files and folders are whole or absent at whatever moment a write stops."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from dicmor_lib.errors import CheckpointError
+from dicmor_lib.training import atomic, checkpoint
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_checkpoint_survives_death_at_every_operation(kit, tmp_path, name):
+    """Whatever the moment, a reader finds the old or the new content whole."""
+    import torch
+
+    found = []
+    for operation in range(1, 40):
+        folder = tmp_path / f"{name}-{operation}"
+        for epoch in (1, 2):
+            checkpoint.write_state(
+                folder, name, {"epoch": epoch}, model={"w": torch.full((3,), float(epoch))}
+            )
+        with pytest.MonkeyPatch.context() as patch:
+            done = kit.stop_at(patch, operation)
+            try:
+                checkpoint.write_state(folder, name, {"epoch": 3}, model={"w": torch.full((3,), 3.0)})
+                finished = True
+            except kit.Killed:
+                finished = False
+        try:
+            state, tensors = checkpoint.read_state(folder, name)
+        except CheckpointError:
+            state, tensors = checkpoint.read_state(folder, "previous")
+        assert tensors["model"]["w"].tolist() == [float(state["epoch"])] * 3
+        found.append(state["epoch"])
+        checkpoint.write_state(
+            folder, name, {"epoch": 4}, model={"w": torch.zeros(3)}
+        )  # and it can be gone on from
+        assert checkpoint.read_state(folder, name)[0] == {"epoch": 4}
+        if finished:
+            break
+    assert finished and done[0] < operation and operation > 6
+    assert set(found) == {2, 3}
+
+
+def test_files_are_replaced_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    atomic.write_file(path, b"old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        CheckpointError, match="No space left on device; free some space; what was saved before"
+    ) as e:
+        atomic.write_file(path, b"new")
+    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["file.json"]
+    assert "\n" not in str(e.value)
+
+
+def test_a_file_size_limit_is_reported_and_leaves_the_old_checkpoint(tmp_path):
+    """A real write that fails in mid-file; in a process of its own, because limits cannot be raised again."""
+    code = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from dicmor_lib.training.checkpoint import read_state, write_state\n"
+        "folder = Path(sys.argv[1])\n"
+        "write_state(folder, 'last', {'epoch': 1}, model={'w': torch.zeros(8)})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    write_state(folder, 'last', {'epoch': 2}, model={'w': torch.zeros(5000)})\n"
+        "except Exception as problem:\n"
+        "    print(type(problem).__name__, problem)\n"
+        "print(read_state(folder, 'last')[0], sorted(p.name for p in folder.iterdir()))\n"
+    )
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=600
+    )
+    assert "CheckpointError cannot write the checkpoint" in done.stdout, done.stderr
+    assert "{'epoch': 1} ['last']" in done.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot write .*choose another folder"):
+        atomic.write_file(tmp_path / "file" / "config.json", b"{}")
+    with pytest.raises(CheckpointError, match="cannot write"):
+        atomic.write_folder(tmp_path / "file" / "last", {"state.json": b"{}"})
