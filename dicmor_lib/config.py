@@ -8,6 +8,7 @@ published code differs from the paper's mathematics; the defaults are ours, and
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -43,7 +44,8 @@ class DiCMoRConfig:
     # --- not in the table ----------------------------------------------------------------------
     rcab_reduction: int = 16  # bottleneck of the channel attention
     prior_classes: int = 7  # sentiment classes -3..3 with a prior each; 1 = one class-free prior
-    auxiliary_weight: float = 0.1  # weight of the NLL and reconstruction terms beside the task's L1
+    nll_weight: float = 0.1  # weight of the three NLL terms beside the task's L1
+    recovery_weight: float = 1.0  # weight of L_rec; published: 0.1
     language_dropout: float = 0.5
     attention_dropout: tuple[float, float, float] = (0.3, 0.2, 0.0)  # by source modality
     embedding_dropout: float = 0.2
@@ -57,7 +59,8 @@ class DiCMoRConfig:
     clamp_nll: bool = False  # NLL below 0 bits per dimension counts as 0
     two_source_merge: Literal["latent_mean", "data_conv"] = "latent_mean"
     honour_lengths: bool = True  # padding masks, and a convolution that keeps T; False: T' = T - 4
-    transfer_gradient: bool = True  # task and reconstruction losses reach the flows
+    transfer_gradient: bool = True  # the losses behind the transfer reach the flows
+    task_trains_recovery: bool = False  # the task loss reaches D^m (and, by transfer_gradient, the flows)
     shallow_gradient: bool = True  # the task loss reaches C^m
     dropout_before_shallow: bool = False  # language dropout on the raw features, not on fusion's input
     self_attention_follows: Literal["own", "language"] = "own"  # whose dropout rate the self encoders use
@@ -71,9 +74,12 @@ class DiCMoRConfig:
         self._check_sizes()
         self._check_rates()
         for name, hint in get_type_hints(type(self)).items():
-            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+            value = getattr(self, name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
                 known = ", ".join(map(repr, get_args(hint)))
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be one of {known}")
+                raise ConfigError(f"{name} is {value!r}; it must be one of {known}")
+            if hint is bool and not isinstance(value, bool):
+                raise ConfigError(f"{name} is {value!r}; it must be true or false")
 
     def _check_sizes(self) -> None:
         sizes = {name: getattr(self, name) for name in _SIZES} | dict(
@@ -91,13 +97,18 @@ class DiCMoRConfig:
             )
         if self.prior_classes not in (1, 7):
             raise ConfigError(f"prior_classes is {self.prior_classes}; it must be 7 (sentiment -3..3) or 1 (class-free)")
-        if self.log_scale_bound <= 0 or self.auxiliary_weight < 0:
-            raise ConfigError("log_scale_bound must be above 0 and auxiliary_weight at least 0")
 
     def _check_rates(self) -> None:
         rates = (self.language_dropout, *self.attention_dropout, self.embedding_dropout, self.output_dropout)
-        if not all(0 <= rate < 1 for rate in rates):
+        if not all(_is_number(rate) and 0 <= rate < 1 for rate in rates):
             raise ConfigError(f"dropout rates must be in [0, 1), these are {rates}")
+        if not _is_number(self.log_scale_bound) or self.log_scale_bound <= 0:
+            raise ConfigError(f"log_scale_bound is {self.log_scale_bound!r}; it must be a number above 0")
+        for name in ("nll_weight", "recovery_weight"):
+            if not _is_number(getattr(self, name)) or getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be a number of at least 0")
+        if self.log_sd_floor is not None and not _is_number(self.log_sd_floor):
+            raise ConfigError(f"log_sd_floor is {self.log_sd_floor!r}; it must be a number or None")
 
     @classmethod
     def mosi(cls, feature_dims: FeatureDims = MOSI_DIMS, *, published: bool = False, **changes: Any) -> DiCMoRConfig:
@@ -140,6 +151,10 @@ class DiCMoRConfig:
         return self.from_dict({**self.to_dict(), **changes})
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _SIZES = ("kernel_size", "hidden", "flow_width", "flow_layers", "rcab_width", "rcab_blocks")
 _SIZES += ("heads", "fusion_layers", "rcab_reduction")
 
@@ -147,7 +162,7 @@ _MOSEI = dict(hidden=64, flow_width=128, rcab_width=128, fusion_layers=6)
 _MOSEI |= dict(language_dropout=0.2, attention_dropout=(0.2, 0.0, 0.0), embedding_dropout=0.0, output_dropout=0.2)
 
 _TINY = dict(hidden=16, flow_width=32, flow_layers=8, rcab_width=32, rcab_blocks=3, heads=4, fusion_layers=2)
-_TINY |= dict(language_dropout=0.0, attention_dropout=(0.0, 0.0, 0.0), embedding_dropout=0.0, output_dropout=0.1)
+_TINY |= dict(language_dropout=0.2, attention_dropout=(0.1, 0.1, 0.1), embedding_dropout=0.1, output_dropout=0.3)
 
 _PUBLISHED: dict[str, Any] = dict(
     mixing="none",
@@ -157,6 +172,8 @@ _PUBLISHED: dict[str, Any] = dict(
     two_source_merge="data_conv",
     honour_lengths=False,
     transfer_gradient=False,
+    task_trains_recovery=True,
+    recovery_weight=0.1,
     shallow_gradient=False,
     dropout_before_shallow=True,
     self_attention_follows="language",

@@ -110,7 +110,8 @@ class DiCMoR(nn.Module):
             ShapeError: if shapes, types or lengths do not fit together.
             DataError: if a value that is read is not finite or a label lies outside [-3, 3].
         """
-        inputs = check_inputs(self.config, features, available, lengths, label, observed)
+        dtype = self.shallow.weights[0].dtype
+        inputs = check_inputs(self.config, features, available, lengths, label, observed, dtype)
         packing = Packing.of(inputs.available, inputs.features[0].device)
         inputs = inputs.to(inputs.features[0].device)
         x = self.shallow_features(inputs.features, inputs.lengths)
@@ -127,7 +128,9 @@ class DiCMoR(nn.Module):
         transferred = packing.unpack(packed)
 
         missing = ~inputs.available.t()[:, :, None, None]  # (3, batch, 1, 1)
-        prediction = self.predict_from_shallow(torch.where(missing, recovered, x), lengths_out)
+        # by default D^m learns to reconstruct only: the task loss would turn it into a second encoder of the sources
+        estimate = recovered if self.config.task_trains_recovery else recovered.detach()
+        prediction = self.predict_from_shallow(torch.where(missing, estimate, x), lengths_out)
         output = DiCMoROutput(prediction, x, z, log_det.t(), transferred, recovered, lengths_out)
         if label is not None:
             output.losses = self._losses(output, inputs.label, mask, mask_out * missing[..., 0])

@@ -1,7 +1,7 @@
 """The terms of the training objective, each a pure function of tensors.
 
-L = L1(y^, y) + 0.1 * (NLL_language + NLL_audio + NLL_vision + L_rec), with the negative
-log-likelihoods in bits per dimension (published code; section 3 of the paper names the terms).
+L = L1(y^, y) + a * (NLL_language + NLL_audio + NLL_vision) + b * L_rec, with the negative log-likelihoods
+in bits per dimension. The published code has a = b = 0.1; ours has b = 1, see `DiCMoRConfig.recovery_weight`.
 """
 
 from __future__ import annotations
@@ -68,4 +68,4 @@ def recovery_loss(losses: dict[str, Term]) -> Tensor:
 def objective(losses: dict[str, Term], config: DiCMoRConfig) -> Tensor:
     """Return the scalar to minimise from a model's `losses`: one "task", three "nll_*", three "recovery_*" terms."""
     nll = torch.stack([losses[f"nll_{name}"].value for name in MODALITIES]).sum()
-    return losses["task"].value + config.auxiliary_weight * (nll + recovery_loss(losses))
+    return losses["task"].value + config.nll_weight * nll + config.recovery_weight * recovery_loss(losses)

@@ -7,30 +7,27 @@ their output by exp(3 * scale), which is folded into the weights.
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dicmor_lib.blocks.attention import Encoder
 from dicmor_lib.blocks.fusion import QUERIES, SOURCES
-from dicmor_lib.blocks.grouped import GroupedConv1d, GroupedLayerNorm, GroupedLinear
 from dicmor_lib.blocks.transfer import OTHERS
 from dicmor_lib.config import DiCMoRConfig
 from dicmor_lib.errors import CheckpointError, ConfigError
 from dicmor_lib.modalities import LETTERS
 from dicmor_lib.model import DiCMoR
+from dicmor_lib.published_reader import OPTIONAL_GROUPS, PublishedReader, read_published
 
 PRIORS = ("hn", "n", "wn", "neutral", "wp", "p", "hp")
 """Published names of the priors of the classes -3 .. 3."""
 JOIN_ORDER = ("va", "lv", "la")
 """In which order the published merge stacks the two transfers to language, audio and vision."""
-OPTIONAL_GROUPS = ("flow", "prior", "rec", "cat")
-"""Groups that a checkpoint trained on complete data does not have."""
 
 
 @dataclass
@@ -57,46 +54,49 @@ def load_published(source: Mapping[str, Any] | str | Path, config: DiCMoRConfig)
     """Build a `DiCMoR` from the published code's parameters.
 
     Args:
-        source: a state dict by published names (with or without the prefix "Model."), or the path of a .pth file,
-            which is read with weights only: nothing in it is executed.
+        source: a state dict by published names (with or without the prefix "Model."), or the path of a .pth
+            file, which is read with weights only: nothing in it is executed.
         config: a published configuration, such as `DiCMoRConfig.mosi(published=True)`.
 
     Returns:
-        The model in eval mode; its attribute `published_report` lists what was loaded, unused and initialised.
+        The model in eval mode; its `published_report` lists what was loaded, unused and initialised.
 
     Raises:
         CheckpointError: if the file cannot be read, a group is partly missing, or a shape does not fit.
         ConfigError: if the configuration's blocks differ from the published ones.
     """
-    if config.two_source_merge != "data_conv" or config.mixing == "conv1x1":
+    if config.two_source_merge != "data_conv" or config.mixing == "conv1x1" or config.prior_classes != 7:
         raise ConfigError(
-            "published weights need the published blocks (two_source_merge='data_conv', no conv1x1); "
-            "start from DiCMoRConfig.mosi(published=True) or .mosei(published=True)"
+            "published weights need the published blocks (two_source_merge='data_conv', no conv1x1, seven "
+            "priors); start from DiCMoRConfig.mosi(published=True) or .mosei(published=True)"
         )
-    state = _read_state(source)
-    reader = _Reader(state)
+    reader = PublishedReader(read_published(source))
     model = DiCMoR(config)
     with torch.no_grad():
         _load_complete_data_parts(model, reader)
         for group in OPTIONAL_GROUPS:
-            reader.load_group(group, lambda: _GROUP_LOADERS[group](model, reader))
-    model.published_report = reader.report()
+            if reader.holds(group):
+                _GROUP_LOADERS[group](model, reader)
+            else:
+                reader.initialised.append(group)
+    model.published_report = _report(reader)
     return model.eval()
 
 
-def _load_complete_data_parts(model: DiCMoR, reader: _Reader) -> None:
+def _load_complete_data_parts(model: DiCMoR, reader: PublishedReader) -> None:
     for letter, weight in zip(LETTERS, model.shallow.weights):
         reader.copy(weight, reader.take(f"proj_{letter}.weight"), f"proj_{letter}.weight")
     fusion = model.fusion
     pairs = [f"trans_{LETTERS[q]}_with_{LETTERS[s]}" for q, s in zip(QUERIES, SOURCES)]
-    _load_encoder(fusion.cross, pairs, reader)
-    _load_encoder(fusion.memory, [f"trans_{letter}_mem" for letter in LETTERS], reader)
+    load_encoder(fusion.cross, pairs, reader)
+    load_encoder(fusion.memory, [f"trans_{letter}_mem" for letter in LETTERS], reader)
     for linear, name in ((fusion.hidden1, "proj1"), (fusion.hidden2, "proj2"), (fusion.output, "out_layer")):
         reader.copy(linear.weight, reader.take(f"{name}.weight"), f"{name}.weight")
         reader.copy(linear.bias, reader.take(f"{name}.bias"), f"{name}.bias")
 
 
-def _load_encoder(encoder: Encoder, names: list[str], reader: _Reader) -> None:
+def load_encoder(encoder: Encoder, names: list[str], reader: PublishedReader) -> None:
+    """Fill an encoder's group g from the published encoder called names[g]."""
     for i, layer in enumerate(encoder.layers):
         at = [f"{name}.layers.{i}." for name in names]
         attention = layer.attention
@@ -112,7 +112,7 @@ def _load_encoder(encoder: Encoder, names: list[str], reader: _Reader) -> None:
     reader.norm(encoder.norm, [f"{name}.layer_norm" for name in names])
 
 
-def _load_flow(model: DiCMoR, reader: _Reader) -> None:
+def _load_flow(model: DiCMoR, reader: PublishedReader) -> None:
     for i, layer in enumerate(model.flow.layers):
         at = [f"flow_{letter}.blocks.0.flows.{i}.coupling.net." for letter in LETTERS]
         reader.linear(layer.network.first, [a + "0" for a in at])
@@ -120,17 +120,17 @@ def _load_flow(model: DiCMoR, reader: _Reader) -> None:
         reader.linear(layer.network.last, [a + "4.conv" for a in at], scales=[a + "4.scale" for a in at])
 
 
-def _load_priors(model: DiCMoR, reader: _Reader) -> None:
+def _load_priors(model: DiCMoR, reader: PublishedReader) -> None:
     prior = model.flow.prior
     for c, name in enumerate(PRIORS):
         # the published prior is a "zero" convolution applied to zeros: only its bias counts
-        bias, scale = (reader.take(f"prior_{name}.{part}").double().flatten() for part in ("conv.bias", "scale"))
-        mean, log_sd = (bias * torch.exp(3 * scale)).chunk(2)
+        bias = reader.take(f"prior_{name}.conv.bias", (1,)).double()
+        mean, log_sd = (bias * reader.zero_conv_factor(f"prior_{name}.scale", len(bias))).chunk(2)
         reader.copy(prior.mean[c], mean, f"prior_{name}")
         reader.copy(prior.raw_log_sd[c], log_sd, f"prior_{name}")
 
 
-def _load_recovery(model: DiCMoR, reader: _Reader) -> None:
+def _load_recovery(model: DiCMoR, reader: PublishedReader) -> None:
     recovery, at = model.recovery, [f"rec_{letter}." for letter in LETTERS]
     reader.linear(recovery.up, [a + "0" for a in at])
     for i, block in enumerate(recovery.blocks):
@@ -143,108 +143,35 @@ def _load_recovery(model: DiCMoR, reader: _Reader) -> None:
     reader.linear(recovery.down, [a + "2" for a in at])
 
 
-def _load_join(model: DiCMoR, reader: _Reader) -> None:
+def _load_join(model: DiCMoR, reader: PublishedReader) -> None:
     join = model.transfer.join
     reader.linear(join, [f"cat_{letter}" for letter in LETTERS])
     for m, order in enumerate(JOIN_ORDER):
-        if order != "".join(LETTERS[k] for k in OTHERS[m]):  # its first source is our second: swap the input rows
+        if order != "".join(
+            LETTERS[k] for k in OTHERS[m]
+        ):  # its first source is our second: swap the input rows
             join.weight[m] = torch.cat(join.weight[m].chunk(2)[::-1])
 
+
+_LAYER = re.compile(
+    r"(proj|out_layer|cat_|rec_|trans_\w+\.layers\.|flow_\w\.blocks\.\d+\.flows\.\d+\.coupling\.)"
+)
+"""Names that the published model computes with: none of them may be left over."""
 
 _GROUP_LOADERS = {"flow": _load_flow, "prior": _load_priors, "rec": _load_recovery, "cat": _load_join}
 
 
-class _Reader:
-    """Takes parameters by name, remembers which were used, and words what does not fit."""
-
-    def __init__(self, state: dict[str, Tensor]) -> None:
-        self.state = state
-        self.used: set[str] = set()
-        self.initialised: list[str] = []
-
-    def take(self, name: str) -> Tensor:
-        if name not in self.state:
-            raise CheckpointError(
-                f"the published checkpoint lacks {name}; it must hold every parameter of a group "
-                f"or, for {', '.join(OPTIONAL_GROUPS)}, none of them"
-            )
-        self.used.add(name)
-        return self.state[name]
-
-    def copy(self, target: Tensor, value: Tensor, name: str) -> None:
-        if target.shape != value.shape:
-            raise CheckpointError(
-                f"{name} has shape {tuple(value.shape)} in the published checkpoint, this configuration needs "
-                f"{tuple(target.shape)}; check feature_dims and the preset"
-            )
-        target.copy_(value)
-
-    def load_group(self, group: str, load: Any) -> None:
-        if any(name.startswith(f"{group}_") for name in self.state):
-            load()
-        else:
-            self.initialised.append(group)
-
-    def linear(
-        self,
-        layer: GroupedLinear,
-        names: Iterable[str],
-        *,
-        separator: str = ".",
-        rows: slice = slice(None),
-        scales: list[str] | None = None,
-    ) -> None:
-        for g, name in enumerate(names):
-            weight, bias = (self.take(name + separator + part).double()[rows] for part in ("weight", "bias"))
-            if scales:
-                factor = torch.exp(3 * self.take(scales[g]).double().flatten())
-                weight, bias = weight.flatten(1) * factor[:, None], bias * factor
-            self.copy(layer.weight[g], weight.flatten(1).t(), f"{name}{separator}weight")
-            self.copy(layer.bias[g, 0], bias, f"{name}{separator}bias")
-
-    def conv(self, layer: GroupedConv1d, names: Iterable[str]) -> None:
-        for g, name in enumerate(names):
-            weight = self.take(f"{name}.weight")  # (outputs, inputs, kernel) there, (kernel * inputs, outputs) here
-            self.copy(layer.taps.weight[g], weight.permute(2, 1, 0).flatten(0, 1), f"{name}.weight")
-            self.copy(layer.taps.bias[g, 0], self.take(f"{name}.bias"), f"{name}.bias")
-
-    def norm(self, layer: GroupedLayerNorm, names: Iterable[str]) -> None:
-        for g, name in enumerate(names):
-            self.copy(layer.weight[g, 0, 0], self.take(f"{name}.weight"), f"{name}.weight")
-            self.copy(layer.bias[g, 0, 0], self.take(f"{name}.bias"), f"{name}.bias")
-
-    def report(self) -> PublishedReport:
-        left = sorted(set(self.state) - self.used)
-        text = [name for name in left if name.startswith("text_model.")]
-        unused = [name for name in left if name not in set(text)]
-        return PublishedReport(sorted(self.used), unused, text, self.initialised)
-
-
-def _read_state(source: Mapping[str, Any] | str | Path) -> dict[str, Tensor]:
-    if not isinstance(source, Mapping):
-        source = _read_file(Path(source))
-    if "state_dict" in source and isinstance(source["state_dict"], Mapping):
-        source = source["state_dict"]
-    state = {}
-    for name, value in source.items():
-        try:
-            state[str(name).removeprefix("module.").removeprefix("Model.")] = torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
-            raise CheckpointError(f"{name} of the published checkpoint is a {type(value).__name__}, not a tensor") from None
-    return state
-
-
-def _read_file(path: Path) -> Mapping[str, Any]:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no published checkpoint at {path}; give the path of its .pth file") from None
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path} is not a file of weights only, nothing of it was run ({reason[:150]})") from None
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a dictionary of parameters by name")
-    return loaded
+def _report(reader: PublishedReader) -> PublishedReport:
+    left = sorted(set(reader.state) - reader.used)
+    text = [name for name in left if name.startswith("text_model.")]
+    unused = [name for name in left if name not in set(text)]
+    deeper = [name for name in unused if _LAYER.match(name)]
+    if deeper:
+        raise CheckpointError(
+            f"the published checkpoint has {len(deeper)} parameters of layers that this configuration lacks "
+            f"({deeper[0]} and so on); check the preset and the numbers of layers"
+        )
+    return PublishedReport(sorted(reader.used), unused, text, reader.initialised)
 
 
 def _brief(names: list[str]) -> list[str]:

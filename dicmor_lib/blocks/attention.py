@@ -29,15 +29,15 @@ def causal_mask(query_lengths: Tensor, source_lengths: Tensor, time: int) -> Ten
     return allowed | (step == 0)  # a row without any key would make the softmax undefined
 
 
-def position_code(valid: Tensor, width: int) -> Tensor:
+def position_code(valid: Tensor, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return sinusoidal positions (..., time, width): sines then cosines, position 1, 2, ...; zero where not valid.
 
     Frequencies are exp(-i ln(10000) / (width/2 - 1)), i = 0 .. width/2 - 1 (Vaswani et al., 2017, as in MulT).
     """
     half, time = width // 2, valid.shape[-1]
-    index = torch.arange(half, device=valid.device, dtype=torch.float32)
-    frequency = torch.exp(-index * (math.log(10000) / (half - 1)))
-    angle = torch.arange(1, time + 1, device=valid.device, dtype=torch.float32)[:, None] * frequency
+    index = torch.arange(half, device=valid.device, dtype=dtype)
+    frequency = torch.exp(-index * (math.log(10000) / max(half - 1, 1)))
+    angle = torch.arange(1, time + 1, device=valid.device, dtype=dtype)[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=-1) * valid[..., None]
 
 
@@ -112,7 +112,8 @@ class Encoder(nn.Module):
 
     def embed(self, x: Tensor, valid: Tensor) -> Tensor:
         """Scale by sqrt(width), add the position code: (groups, batch, time, width), valid (groups, batch, time)."""
-        embedded = math.sqrt(x.shape[-1]) * x + position_code(valid, x.shape[-1]).to(x.dtype)
+        code = position_code(valid, x.shape[-1], torch.promote_types(x.dtype, torch.float32))
+        embedded = math.sqrt(x.shape[-1]) * x + code.to(x.dtype)
         return F.dropout(embedded, self.embedding_dropout, self.training)
 
     def forward(

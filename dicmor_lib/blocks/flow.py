@@ -9,7 +9,7 @@ from dicmor_lib.blocks.coupling import AffineCoupling
 from dicmor_lib.blocks.mixing import InvertibleMixing
 from dicmor_lib.blocks.precision import full_precision
 from dicmor_lib.blocks.prior import ClassPrior
-from dicmor_lib.errors import ShapeError
+from dicmor_lib.errors import ConfigError, ShapeError
 
 
 class Flow(nn.Module):
@@ -123,9 +123,12 @@ def collapse(flow: Flow, x_a: Tensor) -> tuple[Tensor, Tensor]:
 
     Without mixing x_a is the same at every layer, so the layers compose on x_b as affine maps do:
     (S, T) followed by (s, t) is (s S, s T + t). Shapes (groups, batch, time, half).
+
+    Raises:
+        ConfigError: if the flow mixes its halves.
     """
     if flow.mixing != "none":
-        raise ValueError(f"a flow with mixing={flow.mixing!r} transforms both halves and does not collapse")
+        raise ConfigError(f"a flow with mixing={flow.mixing!r} transforms both halves and does not collapse")
     log_scale = torch.zeros_like(x_a)
     shift = torch.zeros_like(x_a)
     for layer in flow.layers:
