@@ -1,0 +1,219 @@
+"""Fine-tuning: stage 1 trains the BERT, stage 2 reads it, resuming is exact, and the run keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dicmor_lib import DiCMoR, DiCMoRConfig
+from dicmor_lib.data.dataset import collate
+from dicmor_lib.data.standardise import Standardiser
+from dicmor_lib.errors import CheckpointError, ConfigError
+from dicmor_lib.language import encode_language, load_encoder
+from dicmor_lib.training import TrainConfig, fit, load_checkpoint
+from dicmor_lib.training.checkpoint import read_state
+from dicmor_lib.training.tuning import LiveLanguage, run_encoder
+
+SMALL = dict(hidden=8, flow_width=8, flow_layers=2, rcab_width=8, rcab_blocks=1, heads=2, fusion_layers=1)
+# Plateau patience 0 lowers both learning rates soon, so that a forgotten one would show.
+QUICK = dict(stage1_epochs=3, stage2_epochs=2, batch_size=8, learning_rate=0.02, plateau_patience=0)
+QUICK |= dict(bert_mode="fine-tune", bert_learning_rate=3e-3, accelerator="cpu")
+
+
+def settings(**changes) -> TrainConfig:
+    return TrainConfig(**{**QUICK, **changes})
+
+
+def train(bert, data, out=None, resume=False, callback=None, config=None):
+    """Train a small model on the features of the BERT in a folder; give the model, the BERT and the history."""
+    config = config or settings()
+    encoder = load_encoder(bert)
+    encoded = encode_language(data, encoder)
+    torch.manual_seed(1)
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+    tuned = encoder if config.bert_mode == "fine-tune" else None
+    history = fit(
+        model, encoded, config, out, resume=resume, progress=False, callback=callback, encoder=tuned
+    )
+    return model, encoder, history
+
+
+def same(first, second) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def whole(bert, data, tmp_path_factory):
+    """The folder of an uninterrupted fine-tuned run, and the encoder that it left."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    _, encoder, _ = train(bert, data, folder)
+    return folder, encoder
+
+
+def test_frozen_leaves_every_bit_of_the_encoder(bert, data, tmp_path):
+    _, encoder, _ = train(bert, data, tmp_path, config=settings(bert_mode="frozen"))
+    assert same(encoder.state_dict(), load_encoder(bert).state_dict())
+    assert not list(tmp_path.glob("**/encoder*"))  # a frozen BERT is not copied into the run
+    found = run_encoder(load_checkpoint(tmp_path)[1])
+    assert found.fingerprint() == encoder.fingerprint()
+
+
+def test_stage_1_trains_the_encoder_and_stage_2_does_not(bert, data):
+    encoder, marks = load_encoder(bert), []
+    encoded = encode_language(data, encoder)
+    torch.manual_seed(1)
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+
+    def mark(row):
+        marks.append((row["stage"], encoder.fingerprint(), row["is_best"]))
+
+    fit(model, encoded, settings(), progress=False, callback=mark, encoder=encoder)
+    prints = [load_encoder(bert).fingerprint()] + [mark for stage, mark, _ in marks if stage == 1]
+    assert len(set(prints)) == 4  # as loaded, and after each of three epochs
+    selected = [mark for stage, mark, best in marks if stage == 1 and best][-1]
+    assert {mark for stage, mark, _ in marks if stage == 2} == {selected}
+    assert encoder.fingerprint() == selected and not encoder.training
+    moved = [not torch.equal(a, b) for a, b in zip(encoder.parameters(), load_encoder(bert).parameters())]
+    assert all(moved)  # down to the embeddings
+
+
+def test_the_tokens_are_what_is_learnt(bert, data):
+    """The sentiment is in the tokens alone; a BERT that trains fits it, and the loss says so."""
+    _, _, history = train(bert, data, config=settings(stage1_epochs=12, stage2_epochs=1, patience=0))
+    task = history.column("task", stage=1)
+    assert task[-1] < 0.75 * task[0]
+
+
+def test_a_run_keeps_its_encoder(bert, whole, data):
+    folder, encoder = whole
+    for which in ("best", "stage1", "last"):
+        model, info = load_checkpoint(folder, which)
+        found = run_encoder(info)
+        assert same(found.state_dict(), encoder.state_dict()) and not found.training
+    assert info.data["language"]["sha256"] == load_encoder(bert).fingerprint()  # as it was at first
+    assert sorted(path.suffix for path in folder.glob("*/*")) == sorted(
+        [".json", ".safetensors"] * 4 + [".safetensors"] * 3 + [suffix_of_tensorboard(folder)]
+    )
+
+
+def suffix_of_tensorboard(folder) -> str:
+    return next((folder / "tensorboard").iterdir()).suffix
+
+
+@pytest.mark.parametrize(("stage", "epoch"), [(1, 1), (1, 2), (1, 3), (2, 1)])
+def test_resumed_exactly(bert, data, whole, tmp_path, stage, epoch):
+    def stop(row):
+        if (row["stage"], row["epoch"]) == (stage, epoch):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(bert, data, tmp_path, callback=stop)
+    model, encoder, _ = train(bert, data, tmp_path, resume=True)
+    assert same(encoder.state_dict(), whole[1].state_dict())
+    for name in ("last", "previous", "best", "stage1"):
+        (one, tensors_one), (two, tensors_two) = (read_state(folder, name) for folder in (tmp_path, whole[0]))
+        assert one == two and tensors_one.keys() == tensors_two.keys()
+        assert all(same(tensors_one[part], tensors_two[part]) for part in tensors_one)
+    assert same(model.state_dict(), load_checkpoint(whole[0])[0].state_dict())
+
+
+def test_the_learning_rates_fell_together(whole):
+    rates = read_state(whole[0], "stage1")[0], read_state(whole[0], "last")[0]["scheduler"]["_last_lr"]
+    assert len(rates[1]) == 1  # stage 2 has the model only
+    _, info = load_checkpoint(whole[0])
+    assert info.train_config.bert_learning_rate == 3e-3
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_live_features_are_those_computed_once(encoder, data, standardise):
+    """Without dropout the batch of stage 1 holds what encoding and standardising give."""
+    encoded = encode_language(data, encoder)
+    frame = Standardiser.fit(encoded, limit=1.5)  # so low that values are cut off
+    split = frame.apply_split(encoded.train) if standardise else encoded.train
+    live = LiveLanguage(encoder, frame.to_dict() if standardise else None, published_layout=False)
+    batch = collate(split, [5, 0, 17])
+    found = live(batch)
+    assert found.features[0].requires_grad and found.features[1] is batch.features[1]
+    torch.testing.assert_close(found.features[0].detach(), batch.features[0], rtol=1e-4, atol=1e-4)
+    assert not standardise or (found.features[0].abs() == 1.5).any()
+
+
+def test_half_the_batches_of_twice_the_micro_batches(bert, data):
+    """Gradients of the encoder accumulate over micro-batches like the model's."""
+    off = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    found = []
+    for size, accumulate in ((8, 1), (4, 2)):
+        config = settings(batch_size=size, accumulate=accumulate, stage1_epochs=1, stage2_epochs=0)
+        encoder = load_encoder(bert)
+        for module in encoder.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+            if hasattr(module, "dropout_prob"):
+                module.dropout_prob = 0.0
+        for name, rate in off.items():
+            setattr(encoder.bert.config, name, rate)
+        encoded = encode_language(data, encoder)
+        torch.manual_seed(1)
+        none = dict(language_dropout=0.0, attention_dropout=(0.0,) * 3, embedding_dropout=0.0)
+        model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL, **none, output_dropout=0.0))
+        fit(model, encoded, config, progress=False, encoder=encoder)
+        found.append(torch.cat([p.detach().flatten() for p in encoder.parameters()]))
+    start = torch.cat([p.detach().flatten() for p in load_encoder(bert).parameters()])
+    moved = (found[0] - start).abs().mean()
+    assert (found[0] - found[1]).abs().mean() < 0.02 * moved
+
+
+# --- mistakes -----------------------------------------------------------------------------------------
+
+
+def test_what_does_not_go_together(bert, encoder, data, make_bert, tmp_path):
+    encoded = encode_language(data, encoder)
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+    other = load_encoder(make_bert(tmp_path / "other", seed=1))
+
+    def refused(message, data=encoded, config=settings(), encoder=encoder):
+        with pytest.raises(ConfigError, match=message):
+            fit(model, data, config, progress=False, encoder=encoder)
+
+    refused("needs the BERT to tune", encoder=None)
+    refused("bert_mode is 'frozen'", config=settings(bert_mode="frozen"))
+    refused("were not computed by the encoder", encoder=other)
+    refused("were not computed by the encoder", data=dataclasses.replace(encoded, language=None))
+    gaps = dataclasses.replace(encoded.train, observed=np.tile([True, False, True], (24, 1)))
+    refused("only 0 training sample", data=dataclasses.replace(encoded, train=gaps))
+    with pytest.raises(ConfigError, match="trains the BERT in stage 1"):
+        settings(stage1_epochs=0)
+    with pytest.raises(ConfigError, match="bert_mode is 'thaw'"):
+        settings(bert_mode="thaw")
+    with pytest.raises(ConfigError, match="bert_learning_rate"):
+        settings(bert_learning_rate=0.0)
+
+
+def test_resuming_with_another_bert(bert, data, whole, make_bert, tmp_path):
+    with pytest.raises(CheckpointError, match="small bert, not the BERT .*other"):
+        train(make_bert(tmp_path / "other", seed=1), data, whole[0], resume=True)
+
+
+def test_a_frozen_bert_that_moved_or_changed(make_bert, data, tmp_path):
+    folder = make_bert(tmp_path / "bert")
+    config = settings(bert_mode="frozen", stage1_epochs=1, stage2_epochs=0)
+    train(folder, data, tmp_path / "run", config=config)
+    _, info = load_checkpoint(tmp_path / "run")
+    moved = folder.rename(tmp_path / "moved")
+    assert run_encoder(info, str(moved)).channels == 16
+    make_bert(folder, seed=1)
+    with pytest.raises(CheckpointError, match="is not the one that the model in .* was trained with"):
+        run_encoder(info)
+
+
+def test_a_tuned_encoder_that_was_lost(whole, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(whole[0], tmp_path / "run")
+    _, info = load_checkpoint(folder)
+    shutil.rmtree(folder / "stage1")
+    with pytest.raises(CheckpointError, match="no checkpoint 'stage1'"):
+        run_encoder(info)
