@@ -1,0 +1,170 @@
+"""The figures of README.md: what the command draws is what lies in figures/, and the README describes it."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from PIL import Image
+
+from dicmor_lib.modalities import MODALITIES
+from dicmor_lib.plots import CLASS_COLOURS, MODALITY_COLOURS, HouseFigure
+from dicmor_lib.plots.drawing import canvas, signed, strip
+from dicmor_lib.plots.idea import idea_figure
+from dicmor_lib.plots.readme import ALT_FILE, FIGURES, main
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "figures"
+LARGEST = 300_000  # bytes
+# Mean difference of grey values in 0..255: other versions of matplotlib and FreeType move the edges of letters
+# by parts of a pixel. A test below shows that what a reader would see makes a larger difference.
+TOLERANCE = 1.0
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    main([str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def idea() -> HouseFigure:
+    return idea_figure()
+
+
+def pixels(path: Path) -> np.ndarray:
+    """The picture on a white page, at a third of its size so that the edges of letters matter less."""
+    with Image.open(path) as image:
+        page = Image.new("RGBA", image.size, "white")
+        page.alpha_composite(image.convert("RGBA"))
+    return np.asarray(page.convert("RGB").reduce(3), dtype=np.float64)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def readme_images(text: str) -> list[tuple[str, str]]:
+    """(path, alternative text) of every local image in Markdown, whether `![alt](path)` or `<img ...>`."""
+    found = [(path, alt) for alt, path in re.findall(r"!\[([^\]]*)\]\(\s*<?([^)\s>]+)", text)]
+    for tag in re.findall(r"<img\b[^>]*>", text, flags=re.DOTALL):
+        values = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', tag))
+        found.append((values["src"], html.unescape(values.get("alt", ""))))
+    return [(path, " ".join(alt.split())) for path, alt in found if not re.match(r"https?://", path)]
+
+
+def test_the_command_draws_exactly_the_files_of_the_folder(drawn):
+    names = {path.name for path in drawn.iterdir()}
+    assert names == {*FIGURES, ALT_FILE}
+    assert names == {path.name for path in COMMITTED.iterdir()}, "run `make figures` and commit figures/"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_committed_figure_is_what_the_command_draws(drawn, name):
+    new, old = pixels(drawn / name), pixels(COMMITTED / name)
+    assert new.shape == old.shape
+    assert difference(new, old) < TOLERANCE, f"figures/{name} is out of date: run `make figures`"
+    assert (COMMITTED / name).stat().st_size < LARGEST
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_tolerance_is_below_what_a_reader_would_see(drawn, name):
+    new = pixels(drawn / name)
+    height, width = new.shape[:2]
+    moved = np.roll(new, width // 100, axis=1)
+    assert difference(new, moved) > 2 * TOLERANCE
+    without = new.copy()
+    without[height // 4 : height // 2, : width // 4] = 255  # a part of the drawing is gone
+    assert difference(new, without) > TOLERANCE
+
+
+def test_the_alternative_texts_stand_beside_and_inside_the_figures(drawn):
+    alts = json.loads((drawn / ALT_FILE).read_text(encoding="utf-8"))
+    assert (COMMITTED / ALT_FILE).read_text(encoding="utf-8") == (drawn / ALT_FILE).read_text(
+        encoding="utf-8"
+    )
+    for name, alt in alts.items():
+        assert 80 < len(alt) < 700
+        for folder in (drawn, COMMITTED):
+            with Image.open(folder / name) as image:
+                assert image.text["Description"] == alt
+
+
+def test_the_images_of_the_readme_exist_and_have_these_texts():
+    alts = json.loads((COMMITTED / ALT_FILE).read_text(encoding="utf-8"))
+    images = readme_images((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {path for path, _ in images} >= {f"figures/{name}" for name in alts}
+    for path, alt in images:
+        assert (ROOT / path).is_file(), f"README.md shows {path}, which does not exist"
+        assert alt == alts[path.removeprefix("figures/")], f"README.md: the text of {path} is not alt.json's"
+
+
+def test_both_ways_to_write_an_image_are_read():
+    text = '![a\nb](figures/x.png) <img width="800"\n  alt="c &quot;d&quot;" src="y.png"> ![e](https://e.org/z.svg)'
+    assert readme_images(text) == [("figures/x.png", "a b"), ("y.png", 'c "d"')]
+
+
+def test_a_second_drawing_is_the_same_to_the_byte(drawn, tmp_path):
+    main([str(tmp_path)])
+    for name in FIGURES:
+        assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes()
+
+
+def written(figure: HouseFigure) -> list[Text]:
+    return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+
+
+def test_idea_figure_is_readable_at_half_size(idea):
+    """Shown 800 pixels wide, 14 points of a picture of 13 inches are 12 pixels."""
+    assert min(text.get_fontsize() for text in written(idea)) >= 14
+    assert idea.get_figwidth() <= 13
+
+
+def test_no_two_texts_of_the_idea_figure_touch_and_none_leaves_the_card(idea):
+    renderer = FigureCanvasAgg(idea).get_renderer()
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in written(idea)]
+    assert len(boxes) > 20
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        assert not a.overlaps(b), f"{one!r} overlaps {other!r}"
+    for text, where in boxes:
+        assert idea.bbox.padded(-8).contains(where.x0, where.y0), text
+        assert idea.bbox.padded(-8).contains(where.x1, where.y1), text
+
+
+def test_idea_figure_tells_the_whole_story(idea):
+    texts = [text.get_text() for text in written(idea)]
+    assert all(texts.count(modality) == 2 for modality in MODALITIES)
+    assert {"missing", "recovered", "shared latent space", signed(-3), "0", "+3"} <= set(texts)
+    for symbol in (r"$F_\mathrm{language}$", r"$F_\mathrm{audio}$", r"$F_\mathrm{vision}^{-1}$", "$D$"):
+        assert symbol in texts
+    assert r"$F_\mathrm{vision}$" not in texts  # nothing of the missing modality is read
+    strips = idea.axes[0].collections
+    meshes = [s for s in strips if type(s).__name__ == "QuadMesh"]
+    assert len(meshes) == 5  # two are there, three in the end
+    np.testing.assert_array_equal(meshes[0].get_array(), meshes[2].get_array())
+    np.testing.assert_array_equal(meshes[1].get_array(), meshes[3].get_array())
+
+
+def test_the_card_is_white_with_transparent_corners(drawn):
+    with Image.open(drawn / "idea.png") as image:
+        rgba = np.asarray(image.convert("RGBA"))
+    assert rgba[0, 0, 3] == 0 and rgba[-1, -1, 3] == 0
+    assert tuple(rgba[30, 30]) == (255, 255, 255, 255)
+
+
+def test_signed_and_strip():
+    assert [signed(v) for v in (-3, 0, 2, -1.25, 1.8)] == ["\u22123", "0", "+2", "\u22121.2", "+1.8"]
+    figure, axes = canvas(4, 2)
+    strip(axes, (1, 0.5, 2, 1), np.arange(6.0).reshape(3, 2), MODALITY_COLOURS["audio"], limit=5)
+    mesh = axes.collections[0]
+    np.testing.assert_array_equal(mesh.get_array(), [[0, 2, 4], [1, 3, 5]])  # time runs to the right
+    assert axes.get_xlim() == (0, 4) and axes.get_ylim() == (0, 2)
+    assert len(CLASS_COLOURS) == 7 and figure.axes == [axes]
