@@ -96,7 +96,9 @@ class DiCMoRConfig:
                 "so it must be even and divisible by heads"
             )
         if self.prior_classes not in (1, 7):
-            raise ConfigError(f"prior_classes is {self.prior_classes}; it must be 7 (sentiment -3..3) or 1 (class-free)")
+            raise ConfigError(
+                f"prior_classes is {self.prior_classes}; it must be 7 (sentiment -3..3) or 1 (class-free)"
+            )
 
     def _check_rates(self) -> None:
         rates = (self.language_dropout, *self.attention_dropout, self.embedding_dropout, self.output_dropout)
@@ -111,12 +113,16 @@ class DiCMoRConfig:
             raise ConfigError(f"log_sd_floor is {self.log_sd_floor!r}; it must be a number or None")
 
     @classmethod
-    def mosi(cls, feature_dims: FeatureDims = MOSI_DIMS, *, published: bool = False, **changes: Any) -> DiCMoRConfig:
+    def mosi(
+        cls, feature_dims: FeatureDims = MOSI_DIMS, *, published: bool = False, **changes: Any
+    ) -> DiCMoRConfig:
         """The CMU-MOSI column of Table 1; `published=True` sets every switch to the published code's behaviour."""
         return cls(**{"feature_dims": feature_dims, **(_PUBLISHED if published else {}), **changes})
 
     @classmethod
-    def mosei(cls, feature_dims: FeatureDims = MOSEI_DIMS, *, published: bool = False, **changes: Any) -> DiCMoRConfig:
+    def mosei(
+        cls, feature_dims: FeatureDims = MOSEI_DIMS, *, published: bool = False, **changes: Any
+    ) -> DiCMoRConfig:
         """The CMU-MOSEI column of Table 1; with `published=True` the flow is 64 wide, as in the published code."""
         switches = {**_PUBLISHED, "flow_width": 64} if published else {}
         return cls(**{"feature_dims": feature_dims, **_MOSEI, **switches, **changes})
@@ -159,10 +165,14 @@ _SIZES = ("kernel_size", "hidden", "flow_width", "flow_layers", "rcab_width", "r
 _SIZES += ("heads", "fusion_layers", "rcab_reduction")
 
 _MOSEI = dict(hidden=64, flow_width=128, rcab_width=128, fusion_layers=6)
-_MOSEI |= dict(language_dropout=0.2, attention_dropout=(0.2, 0.0, 0.0), embedding_dropout=0.0, output_dropout=0.2)
+_MOSEI |= dict(
+    language_dropout=0.2, attention_dropout=(0.2, 0.0, 0.0), embedding_dropout=0.0, output_dropout=0.2
+)
 
 _TINY = dict(hidden=16, flow_width=32, flow_layers=8, rcab_width=32, rcab_blocks=3, heads=4, fusion_layers=2)
-_TINY |= dict(language_dropout=0.2, attention_dropout=(0.1, 0.1, 0.1), embedding_dropout=0.1, output_dropout=0.3)
+_TINY |= dict(
+    language_dropout=0.2, attention_dropout=(0.1, 0.1, 0.1), embedding_dropout=0.1, output_dropout=0.3
+)
 
 _PUBLISHED: dict[str, Any] = dict(
     mixing="none",

@@ -160,7 +160,9 @@ class DiCMoR(nn.Module):
             lengths = torch.where(lengths > 0, time, 0)
         return (torch.arange(time, device=lengths.device) < lengths.t()[..., None]).float()
 
-    def _losses(self, out: DiCMoROutput, label: Tensor, mask: Tensor, recovered_mask: Tensor) -> dict[str, Term]:
+    def _losses(
+        self, out: DiCMoROutput, label: Tensor, mask: Tensor, recovered_mask: Tensor
+    ) -> dict[str, Term]:
         """The terms of the objective; `mask` (3, batch, time) marks the steps that exist in the data."""
         floor = 0.0 if self.config.clamp_nll else None
         # log p(x given c) = log N(z; mu_c, Sigma_c) + log abs det dF/dx
@@ -168,6 +170,8 @@ class DiCMoR(nn.Module):
         losses = {"task": objective.task_term(out.prediction, label)}
         target, comparable = out.shallow.detach(), mask * recovered_mask
         for m, name in enumerate(MODALITIES):
-            losses[f"nll_{name}"] = objective.nll_term(log_prob[m], mask[m].sum(-1), self.config.hidden, floor)
+            losses[f"nll_{name}"] = objective.nll_term(
+                log_prob[m], mask[m].sum(-1), self.config.hidden, floor
+            )
             losses[f"recovery_{name}"] = objective.recovery_term(out.recovered[m], target[m], comparable[m])
         return losses

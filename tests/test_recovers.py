@@ -22,7 +22,9 @@ def trained(seed: int, folder) -> Evaluation:
     data = Standardiser.fit(data).apply(data)
     torch.manual_seed(seed)
     model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims))
-    config = TrainConfig.preset("tiny", seed=seed, stage1_epochs=3, stage2_epochs=8, patience=0, standardise=False)
+    config = TrainConfig.preset(
+        "tiny", seed=seed, stage1_epochs=3, stage2_epochs=8, patience=0, standardise=False
+    )
     fit(model, data, config, out=folder, progress=False)
     return evaluate(model, data, stage1=load_checkpoint(folder, "stage1")[0], resamples=200)
 

@@ -103,7 +103,13 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, groups: int, width: int, heads: int, layers: int, dropout: tuple[float, ...], embedding_dropout: float
+        self,
+        groups: int,
+        width: int,
+        heads: int,
+        layers: int,
+        dropout: tuple[float, ...],
+        embedding_dropout: float,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(groups, width, heads, dropout) for _ in range(layers))
@@ -117,7 +123,12 @@ class Encoder(nn.Module):
         return F.dropout(embedded, self.embedding_dropout, self.training)
 
     def forward(
-        self, x: Tensor, valid: Tensor, allowed: Tensor, source: Tensor | None = None, source_valid: Tensor | None = None
+        self,
+        x: Tensor,
+        valid: Tensor,
+        allowed: Tensor,
+        source: Tensor | None = None,
+        source_valid: Tensor | None = None,
     ) -> Tensor:
         x = self.embed(x, valid)
         if source is not None:

@@ -46,7 +46,9 @@ class Flow(nn.Module):
         super().__init__()
         self.channels, self.groups, self.mixing = channels, groups, mixing
         options = dict(scale_map=scale_map, shift_first=shift_first, log_scale_bound=log_scale_bound)
-        self.layers = nn.ModuleList(AffineCoupling(channels // 2, width, groups, **options) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            AffineCoupling(channels // 2, width, groups, **options) for _ in range(layers)
+        )
         if mixing == "conv1x1":
             self.mixers = nn.ModuleList(InvertibleMixing(channels, groups) for _ in range(layers))
         self.prior = ClassPrior(channels, prior_classes, log_sd_floor)

@@ -67,11 +67,15 @@ class MultimodalTransformer(nn.Module):
         )
         # the two encoders of a query stand side by side in the channels: [l with a, l with v], ...
         pairs = crossed.unflatten(0, (3, 2)).permute(0, 2, 3, 1, 4).flatten(3)  # (3, batch, time, 2 * width)
-        return self.memory(pairs, self._valid(pairs, by_modality), causal_mask(by_modality, by_modality, time))
+        return self.memory(
+            pairs, self._valid(pairs, by_modality), causal_mask(by_modality, by_modality, time)
+        )
 
     def last_steps(self, h: Tensor, lengths: Tensor) -> Tensor:
         """Return the last valid step of each modality, side by side: (batch, 6 * width)."""
-        last = (lengths.t().clamp(min=1) - 1)[..., None, None].expand(-1, -1, 1, h.shape[-1])  # (3, batch, 1, 2w)
+        last = (lengths.t().clamp(min=1) - 1)[..., None, None].expand(
+            -1, -1, 1, h.shape[-1]
+        )  # (3, batch, 1, 2w)
         return h.gather(2, last).squeeze(2).permute(1, 0, 2).flatten(1)
 
     def _valid(self, x: Tensor, lengths: Tensor) -> Tensor:

@@ -58,6 +58,11 @@ class ClassPrior(nn.Module):
         """Draw z (batch, time, channels) given labels (batch,)."""
         c = sentiment_class(label, self.classes)
         noise = torch.randn(
-            len(label), time, self.mean.shape[1], generator=generator, device=self.mean.device, dtype=self.mean.dtype
+            len(label),
+            time,
+            self.mean.shape[1],
+            generator=generator,
+            device=self.mean.device,
+            dtype=self.mean.dtype,
         )
         return self.mean[c, None] + self.log_sd[c, None].exp() * noise

@@ -44,7 +44,9 @@ class RCAB(nn.Module):
         self.attention = ChannelAttention(channels, reduction, groups)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        steps = mask[..., None]  # padding is set to zero before each convolution, as if the sequence ended there
+        steps = mask[
+            ..., None
+        ]  # padding is set to zero before each convolution, as if the sequence ended there
         u = self.conv2(F.relu(self.conv1(x)) * steps)
         return x + self.attention(u, mask) * steps
 

@@ -15,11 +15,14 @@ class ShallowConv(nn.Module):
     With `same=True` zeros are put around the sequence and time' = time; otherwise time' = time - kernel_size + 1.
     """
 
-    def __init__(self, feature_dims: tuple[int, int, int], hidden: int, kernel_size: int, same: bool = True) -> None:
+    def __init__(
+        self, feature_dims: tuple[int, int, int], hidden: int, kernel_size: int, same: bool = True
+    ) -> None:
         super().__init__()
         self.same = same
         self.weights = nn.ParameterList(
-            torch.empty(hidden, d, kernel_size).uniform_(-1, 1) / math.sqrt(d * kernel_size) for d in feature_dims
+            torch.empty(hidden, d, kernel_size).uniform_(-1, 1) / math.sqrt(d * kernel_size)
+            for d in feature_dims
         )
 
     def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:

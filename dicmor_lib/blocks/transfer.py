@@ -50,7 +50,9 @@ class Packing:
 
     def unpack(self, packed: Tensor) -> Tensor:
         """(3, slots, ...) to (3, batch, ...), zero for the pairs that are not missing."""
-        with_zero = torch.cat([packed, torch.zeros_like(packed[:, :1]) if packed.shape[1] else _zero_row(packed)], 1)
+        with_zero = torch.cat(
+            [packed, torch.zeros_like(packed[:, :1]) if packed.shape[1] else _zero_row(packed)], 1
+        )
         return with_zero[torch.arange(3, device=packed.device)[:, None], self.slot]
 
 
@@ -106,7 +108,9 @@ class Transfer(nn.Module):
         chosen = torch.where(reaches[..., None], z, 0.0)
         return chosen.sum(0) / reaches.sum(0).clamp(min=1)[..., None]
 
-    def _join_in_data_space(self, flow: Flow, z: Tensor, mask: Tensor, available: Tensor, packing: Packing) -> Tensor:
+    def _join_in_data_space(
+        self, flow: Flow, z: Tensor, mask: Tensor, available: Tensor, packing: Packing
+    ) -> Tensor:
         target_mask = packing.pack(mask)
         seen = available.t()
         sources = torch.tensor(OTHERS, device=z.device)  # (3, 2)

@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     from dicmor_lib.evaluation.table_files import read_json
 
     if (args.into is None) != (args.section is None):
-        raise ConfigError("--into and --section belong together: a document, and the section to replace in it")
+        raise ConfigError(
+            "--into and --section belong together: a document, and the section to replace in it"
+        )
     files = [Path(folder) / f"evaluation-{args.split}" / "evaluation.json" for folder in args.folders]
     for file in files:
         if not file.is_file():
@@ -42,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         text = document.read_text(encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{document} cannot be read ({error.strerror}); name an existing Markdown file") from None
+        raise DataError(
+            f"{document} cannot be read ({error.strerror}); name an existing Markdown file"
+        ) from None
     replaced = replace_section(text, args.section, summary)
     from dicmor_lib.training.atomic import write_file
 

@@ -37,9 +37,13 @@ class SeedSummary:
             raise DataError("there is no evaluated run to summarise; run 'dicmor evaluate DIR' first")
         for name in ("sha256", "split", "masks"):
             if any(table.info.get(name) != tables[0].info.get(name) for table in tables):
-                raise DataError(f"the runs differ in {name}: summarise only runs on the same data, split and masks")
+                raise DataError(
+                    f"the runs differ in {name}: summarise only runs on the same data, split and masks"
+                )
         if any((t.patterns, t.methods) != (tables[0].patterns, tables[0].methods) for t in tables):
-            raise DataError("the runs differ in patterns or methods; evaluate all of them with the same options")
+            raise DataError(
+                "the runs differ in patterns or methods; evaluate all of them with the same options"
+            )
         seeds = [table.info.get("training_seed") for table in tables]
         if None in seeds or len(set(seeds)) < len(seeds):
             raise DataError(f"the runs need training seeds that differ, these are {seeds}")

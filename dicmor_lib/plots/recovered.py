@@ -17,7 +17,11 @@ from dicmor_lib.plots.style import (
 
 @house_figure
 def recovered_view(
-    true: np.ndarray, recovered: np.ndarray, transferred: np.ndarray, modality: str = "language", channels: int = 3
+    true: np.ndarray,
+    recovered: np.ndarray,
+    transferred: np.ndarray,
+    modality: str = "language",
+    channels: int = 3,
 ) -> HouseFigure:
     """Plot some channels of one clip over time: the real shallow features and the two estimates of them.
 
@@ -32,7 +36,9 @@ def recovered_view(
     series = {"real": true, "recovered": recovered, "transferred": transferred}
     shapes = {np.shape(x) for x in series.values()}
     if len(shapes) > 1 or true.ndim != 2 or not true.size:
-        raise ShapeError(f"real, recovered and transferred need one shape (time, channels), not {sorted(shapes)}")
+        raise ShapeError(
+            f"real, recovered and transferred need one shape (time, channels), not {sorted(shapes)}"
+        )
     shown = np.argsort(-true.std(axis=0), kind="stable")[:channels]
     figure = new_figure(10, 2.0 * len(shown) + 1.2)
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]

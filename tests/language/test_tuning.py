@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -27,13 +28,13 @@ def settings(**changes) -> TrainConfig:
     return TrainConfig(**{**QUICK, **changes})
 
 
-def train(bert, data, out=None, resume=False, callback=None, config=None):
+def train(bert, data, out=None, resume=False, callback=None, config=None, **sizes):
     """Train a small model on the features of the BERT in a folder; give the model, the BERT and the history."""
     config = config or settings()
     encoder = load_encoder(bert)
     encoded = encode_language(data, encoder)
     torch.manual_seed(1)
-    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL, **sizes))
     tuned = encoder if config.bert_mode == "fine-tune" else None
     history = fit(
         model, encoded, config, out, resume=resume, progress=False, callback=callback, encoder=tuned
@@ -81,26 +82,28 @@ def test_stage_1_trains_the_encoder_and_stage_2_does_not(bert, data):
 
 
 def test_the_tokens_are_what_is_learnt(bert, data):
-    """The sentiment is in the tokens alone; a BERT that trains fits it, and the loss says so."""
-    _, _, history = train(bert, data, config=settings(stage1_epochs=12, stage2_epochs=1, patience=0))
-    task = history.column("task", stage=1)
-    assert task[-1] < 0.75 * task[0]
+    """The sentiment is in the tokens alone: a BERT that trains lowers the loss of a model that hardly does."""
+    still = dict(stage1_epochs=8, stage2_epochs=0, learning_rate=1e-7, plateau_patience=9)
+    falls = []
+    for rate in (1e-7, 1e-2):
+        _, _, history = train(bert, data, config=settings(**still, bert_learning_rate=rate))
+        task = history.column("task", stage=1)
+        falls.append(1 - task[-1] / task[0])
+    assert abs(falls[0]) < 0.1 and falls[1] > 0.2, falls
 
 
-def test_a_run_keeps_its_encoder(bert, whole, data):
+def test_a_run_keeps_its_encoder(bert, whole):
     folder, encoder = whole
     for which in ("best", "stage1", "last"):
         model, info = load_checkpoint(folder, which)
         found = run_encoder(info)
         assert same(found.state_dict(), encoder.state_dict()) and not found.training
     assert info.data["language"]["sha256"] == load_encoder(bert).fingerprint()  # as it was at first
-    assert sorted(path.suffix for path in folder.glob("*/*")) == sorted(
-        [".json", ".safetensors"] * 4 + [".safetensors"] * 3 + [suffix_of_tensorboard(folder)]
-    )
-
-
-def suffix_of_tensorboard(folder) -> str:
-    return next((folder / "tensorboard").iterdir()).suffix
+    assert [path.parent.name for path in folder.glob("*/encoder.safetensors")] == ["stage1"]
+    kinds = {
+        path.suffix for path in folder.rglob("*") if path.is_file() and path.parent.name != "tensorboard"
+    }
+    assert kinds == {".json", ".safetensors", ".csv"}
 
 
 @pytest.mark.parametrize(("stage", "epoch"), [(1, 1), (1, 2), (1, 3), (2, 1)])
@@ -120,11 +123,11 @@ def test_resumed_exactly(bert, data, whole, tmp_path, stage, epoch):
     assert same(model.state_dict(), load_checkpoint(whole[0])[0].state_dict())
 
 
-def test_the_learning_rates_fell_together(whole):
-    rates = read_state(whole[0], "stage1")[0], read_state(whole[0], "last")[0]["scheduler"]["_last_lr"]
-    assert len(rates[1]) == 1  # stage 2 has the model only
-    _, info = load_checkpoint(whole[0])
-    assert info.train_config.bert_learning_rate == 3e-3
+def test_both_learning_rates_fall_together(bert, data, tmp_path):
+    _, _, history = train(bert, data, tmp_path, config=settings(stage2_epochs=0, learning_rate=0.1))
+    rates = read_state(tmp_path, "last")[0]["scheduler"]["_last_lr"]
+    assert history.column("learning_rate")[0] == 0.1 and rates[0] < 0.1
+    assert rates == pytest.approx([rates[0], rates[0] * 3e-3 / 0.1])
 
 
 @pytest.mark.parametrize("standardise", [True, False])
@@ -141,29 +144,22 @@ def test_live_features_are_those_computed_once(encoder, data, standardise):
     assert not standardise or (found.features[0].abs() == 1.5).any()
 
 
-def test_half_the_batches_of_twice_the_micro_batches(bert, data):
-    """Gradients of the encoder accumulate over micro-batches like the model's."""
-    off = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    found = []
+def test_gradients_of_the_encoder_accumulate(make_bert, data, tmp_path):
+    """Two micro-batches of 4 train it like one batch of 8."""
+    folder = make_bert(tmp_path / "bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    rates = dict(
+        language_dropout=0.0, attention_dropout=(0.0,) * 3, embedding_dropout=0.0, output_dropout=0.0
+    )
+    found = [flat(load_encoder(folder))]
     for size, accumulate in ((8, 1), (4, 2)):
         config = settings(batch_size=size, accumulate=accumulate, stage1_epochs=1, stage2_epochs=0)
-        encoder = load_encoder(bert)
-        for module in encoder.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-            if hasattr(module, "dropout_prob"):
-                module.dropout_prob = 0.0
-        for name, rate in off.items():
-            setattr(encoder.bert.config, name, rate)
-        encoded = encode_language(data, encoder)
-        torch.manual_seed(1)
-        none = dict(language_dropout=0.0, attention_dropout=(0.0,) * 3, embedding_dropout=0.0)
-        model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL, **none, output_dropout=0.0))
-        fit(model, encoded, config, progress=False, encoder=encoder)
-        found.append(torch.cat([p.detach().flatten() for p in encoder.parameters()]))
-    start = torch.cat([p.detach().flatten() for p in load_encoder(bert).parameters()])
-    moved = (found[0] - start).abs().mean()
-    assert (found[0] - found[1]).abs().mean() < 0.02 * moved
+        found.append(flat(train(folder, data, config=config, **rates)[1]))
+    start, one, two = found
+    assert (one - two).abs().mean() < 0.02 * (one - start).abs().mean()
+
+
+def flat(module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 # --- mistakes -----------------------------------------------------------------------------------------
@@ -174,9 +170,9 @@ def test_what_does_not_go_together(bert, encoder, data, make_bert, tmp_path):
     model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
     other = load_encoder(make_bert(tmp_path / "other", seed=1))
 
-    def refused(message, data=encoded, config=settings(), encoder=encoder):
+    def refused(message, data=encoded, config=None, encoder=encoder):
         with pytest.raises(ConfigError, match=message):
-            fit(model, data, config, progress=False, encoder=encoder)
+            fit(model, data, config or settings(), progress=False, encoder=encoder)
 
     refused("needs the BERT to tune", encoder=None)
     refused("bert_mode is 'frozen'", config=settings(bert_mode="frozen"))
@@ -210,8 +206,6 @@ def test_a_frozen_bert_that_moved_or_changed(make_bert, data, tmp_path):
 
 
 def test_a_tuned_encoder_that_was_lost(whole, tmp_path):
-    import shutil
-
     folder = shutil.copytree(whole[0], tmp_path / "run")
     _, info = load_checkpoint(folder)
     shutil.rmtree(folder / "stage1")

@@ -37,8 +37,17 @@ def execute(chapter: Path, name: str, parameters: dict[str, object]) -> nbformat
 def printed(notebook: nbformat.NotebookNode) -> str:
     outputs = [o for cell in code_cells(notebook) for o in cell.outputs]
     assert not [o.text for o in outputs if o.get("name") == "stderr"]
-    state = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    hidden = [o for model in state.values() for o in model["state"].get("outputs", []) if o["output_type"] == "error"]
+    state = (
+        notebook.metadata.get("widgets", {})
+        .get("application/vnd.jupyter.widget-state+json", {})
+        .get("state", {})
+    )
+    hidden = [
+        o
+        for model in state.values()
+        for o in model["state"].get("outputs", [])
+        if o["output_type"] == "error"
+    ]
     assert not hidden, "an error inside an Output widget"
     return "".join(o.text for o in outputs if o.output_type == "stream")
 
@@ -69,7 +78,9 @@ def test_chapter_runs_on_the_oracle(chapter, record_property):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("chapter", [c for c in CHAPTERS if c.stem.startswith("07")], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "chapter", [c for c in CHAPTERS if c.stem.startswith("07")], ids=lambda path: path.stem
+)
 def test_chapter_runs_on_a_real_file(chapter, shared_data):
     file = shared_data / "ict_mmmo_aligned_20.pkl"
     text = printed(execute(chapter, f"{chapter.stem}-real", {"profile": "fast", "data": str(file)}))
@@ -121,7 +132,9 @@ class TestCommittedChapter:
             assert not re.search(r"!\[\s*\]\(", cell.source), "an image without alternative text"
 
     def test_headings_form_a_tree(self, chapter):
-        levels = [len(m[1]) for cell in prose(chapter) for m in re.finditer(r"^(#+) ", cell.source, re.MULTILINE)]
+        levels = [
+            len(m[1]) for cell in prose(chapter) for m in re.finditer(r"^(#+) ", cell.source, re.MULTILINE)
+        ]
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(below <= above + 1 for above, below in zip(levels, levels[1:]))
 
