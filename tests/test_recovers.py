@@ -11,8 +11,9 @@ from dicmor_lib.data import Oracle, Standardiser
 from dicmor_lib.evaluation import Evaluation, evaluate
 from dicmor_lib.training import TrainConfig, fit, load_checkpoint
 
-# Over the training seeds 0 to 4 the mean ratio of the errors was RATIOS; the margin leaves room for another
-# machine's rounding, and an untrained or broken recovery (ratio 1 and above) fails by far.
+# Over the training seeds 0 to 4 the mean ratio of the errors was .83 to .90, the largest of the nine .89 to .95, and all
+# nine intervals excluded chance. The margin leaves room for another machine's rounding; an untrained or broken
+# recovery has ratios of 1 and above.
 LARGEST_MEAN_RATIO = 0.95
 LARGEST_RATIO = 1.0
 

@@ -122,8 +122,9 @@ def encode(
     data: MultimodalData, encoder: LanguageEncoder, device: torch.device | str, quiet: bool
 ) -> MultimodalData:
     """Compute language features from token ids on `device`, and say so: it may take a while."""
-    from dicmor_lib.language import encode_language
+    from dicmor_lib.language.encode import check_language, encode_language
 
+    check_language(data, encoder)
     if not quiet:
         samples = sum(map(len, data.splits.values()))
         say(f"computing the language features of {samples} samples with the BERT {encoder.source}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PRESET_OF_HIDDEN = {32: "mosi", 64: "mosei"}
 """Table 1: the hidden dimension of C^m tells the presets apart."""
+BERT = "bert"
+"""Name of the folder of a checkpoint's own BERT."""
 UNTRAINED = (
     "the groups {groups} are random numbers: predictions mean something with all modalities available "
     "(pattern lav) only, until stage 2 is trained"
@@ -46,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
     config, preset, report = convert(args.source, args.out, args.seed)
     dims = ", ".join(f"{name} {d}" for name, d in zip(MODALITIES, config.feature_dims))
     print(f"{preset} as published, feature dimensions: {dims}\n{report}")
+    if (Path(args.out) / BERT).is_dir():
+        print(f"its BERT is in {Path(args.out) / BERT}: language will be computed from token ids (text_bert)")
+    elif report.text_model:
+        print("note: its BERT is left out; to keep it, install transformers and convert again")
     if report.initialised:
         print(f"note: {UNTRAINED.format(groups=', '.join(report.initialised))}")
     print(f"written to {args.out}; next: dicmor evaluate {args.out} --data FILE")
@@ -97,8 +103,25 @@ def convert(source: str | Path, out: str | Path, seed: int = 0) -> tuple[DiCMoRC
     weights = model.state_dict()
     for name in (STAGE1, BEST) if complete_data_only else (BEST,):
         write_state(out, name, reached, model=weights)
+    about["language"] = _keep_bert(state, out)
     write_config(out, config, TrainConfig.preset(preset, published=True, seed=seed), about)
     return config, preset, report
+
+
+def _keep_bert(state: Mapping[str, Tensor], out: Path) -> dict[str, Any] | None:
+    """Write the checkpoint's own BERT to out/bert, if it has one and transformers is there; what config.json says."""
+    from dicmor_lib.errors import MissingExtraError
+    from dicmor_lib.language.published import published_encoder
+
+    folder = out / BERT
+    try:
+        encoder = published_encoder(state, str(folder.resolve()))
+    except MissingExtraError:
+        return None
+    if encoder is None:
+        return None
+    encoder.save(folder)
+    return encoder.about()
 
 
 def infer_config(state: Mapping[str, Tensor], source: str | Path) -> tuple[str, DiCMoRConfig]:

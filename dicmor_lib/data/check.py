@@ -68,6 +68,7 @@ class CheckReport:
     labels: dict[str, LabelLaw]
     scales: dict[str, ScaleReport]  # by modality
     remarks: list[str] = field(default_factory=list)  # whole sentences
+    tokens: str = ""  # what token ids there are, one sentence; "" without any
 
 
 def check_file(path: str | os.PathLike[str]) -> CheckReport:
@@ -88,6 +89,20 @@ def check_file(path: str | os.PathLike[str]) -> CheckReport:
         labels={name: LabelLaw.of(split.labels) for name, split in data.splits.items() if len(split)},
         scales=scales,
         remarks=data.report.sentences() + _remarks(data, scales),
+        tokens=_tokens(data.splits),
+    )
+
+
+def _tokens(splits: dict[str, Split]) -> str:
+    arrays = [split.tokens for split in splits.values() if split.tokens is not None and len(split)]
+    if not arrays:
+        return ""
+    time, largest = (
+        max(int(size) for size in sizes) for sizes in zip(*((x.shape[2], x[:, 0].max()) for x in arrays))
+    )
+    return (
+        f"Token ids (text_bert): {time} per sample, the largest is {largest}; `dicmor train --bert FOLDER` computes "
+        "language features from them."
     )
 
 
@@ -147,6 +162,7 @@ def render(report: CheckReport) -> str:
             ("training scale", "largest |mean|", "largest sd", "constant channels"),
             _scale_rows(report.scales),
         ),
+        *(["", report.tokens] if report.tokens else []),
     ]
     if report.remarks:
         lines += ["", "Worth knowing:", *(f"- {remark}" for remark in report.remarks)]

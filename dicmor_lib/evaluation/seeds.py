@@ -89,7 +89,7 @@ def _cell(values: np.ndarray) -> str:
         return "-"
     mean = _short(values.mean())
     spread = values.std(ddof=1) if len(values) > 1 else 0.0
-    return f"{mean} ({_short(spread)})" if spread > 0 else mean
+    return f"{mean} ({_short(spread)})" if spread >= 5e-4 else mean
 
 
 def _short(value: float) -> str:

@@ -37,8 +37,7 @@ def encode_language(
         raise ConfigError(f"the batch size is {batch_size}; it must be at least 1")
     splits, total, done = {}, sum(map(len, data.splits.values())), 0
     published = data.report.published_layout
-    for name, split in data.splits.items():  # everything is checked before anything is computed
-        _check(split, encoder, f"{data.source}: 'text_bert' of split {name!r}", published)
+    check_language(data, encoder)
     notes = []
     for name, split in data.splits.items():
 
@@ -61,16 +60,21 @@ def encode_language(
     )
 
 
-def _check(split: Split, encoder: LanguageEncoder, where: str, published: bool) -> None:
-    if not len(split):
-        return
-    if split.tokens is None:
-        source = where.partition(":")[0]
-        raise DataError(
-            f"{source} has no token ids (text_bert), which a BERT needs; give a file that has them, or train on "
-            "its own language features without a BERT"
-        )
-    check_tokens(split.tokens, encoder.architecture, where, everything=published)
+def check_language(data: MultimodalData, encoder: LanguageEncoder) -> None:
+    """Refuse data that the encoder cannot read, before anything is computed.
+
+    Raises:
+        DataError: if the data has no token ids, or ones that this BERT does not know.
+    """
+    for name, split in data.splits.items():
+        if len(split) and split.tokens is None:
+            raise DataError(
+                f"{data.source} has no token ids (text_bert), which a BERT needs; give a file that has them, or "
+                "use its own language features without a BERT"
+            )
+        if len(split):
+            where = f"{data.source}: 'text_bert' of split {name!r}"
+            check_tokens(split.tokens, encoder.architecture, where, data.report.published_layout)
 
 
 def _encode_split(

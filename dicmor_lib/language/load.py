@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,4 +156,4 @@ def _explained(source: str | Path) -> Iterator[None]:
 
 def _brief(problem: Exception) -> str:
     """The beginning of what an exception says, in one line."""
-    return " ".join(str(problem).split())[:200] or type(problem).__name__
+    return textwrap.shorten(str(problem), 160, placeholder=" ...") or type(problem).__name__

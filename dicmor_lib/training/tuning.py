@@ -113,7 +113,8 @@ def run_encoder(info: RunInfo, bert: str | None = None) -> LanguageEncoder | Non
     tuned = _tuned_weights(info)
     if tuned is not None:
         return rebuild_encoder(about, tuned, str(info.folder))
-    encoder = load_encoder(bert or about["source"])
+    own = info.folder / "bert"  # of a converted published checkpoint, wherever the folder may be now
+    encoder = load_encoder(bert or (own if own.is_dir() else about["source"]))
     if encoder.fingerprint() != about["sha256"]:
         raise CheckpointError(
             f"the BERT in {encoder.source} is not the one that the model in {info.folder} was trained with; "

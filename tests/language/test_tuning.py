@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ import torch
 
 from dicmor_lib import DiCMoR, DiCMoRConfig
 from dicmor_lib.data.dataset import collate
+from dicmor_lib.data.readers import read
 from dicmor_lib.data.standardise import Standardiser
 from dicmor_lib.errors import CheckpointError, ConfigError
 from dicmor_lib.language import encode_language, load_encoder
@@ -18,10 +24,12 @@ from dicmor_lib.training import TrainConfig, fit, load_checkpoint
 from dicmor_lib.training.checkpoint import read_state
 from dicmor_lib.training.tuning import LiveLanguage, run_encoder
 
-SMALL = dict(hidden=8, flow_width=8, flow_layers=2, rcab_width=8, rcab_blocks=1, heads=2, fusion_layers=1)
+SIZES = dict(hidden=8, flow_width=8, flow_layers=2, rcab_width=8, rcab_blocks=1, heads=2, fusion_layers=1)
 # Plateau patience 0 lowers both learning rates soon, so that a forgotten one would show.
 QUICK = dict(stage1_epochs=3, stage2_epochs=2, batch_size=8, learning_rate=0.02, plateau_patience=0)
 QUICK |= dict(bert_mode="fine-tune", bert_learning_rate=3e-3, accelerator="cpu")
+
+NO_DROPOUT = dict(language_dropout=0, attention_dropout=(0, 0, 0), embedding_dropout=0, output_dropout=0)
 
 
 def settings(**changes) -> TrainConfig:
@@ -34,7 +42,7 @@ def train(bert, data, out=None, resume=False, callback=None, config=None, **size
     encoder = load_encoder(bert)
     encoded = encode_language(data, encoder)
     torch.manual_seed(1)
-    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL, **sizes))
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SIZES | sizes))
     tuned = encoder if config.bert_mode == "fine-tune" else None
     history = fit(
         model, encoded, config, out, resume=resume, progress=False, callback=callback, encoder=tuned
@@ -44,6 +52,13 @@ def train(bert, data, out=None, resume=False, callback=None, config=None, **size
 
 def same(first, second) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def still_bert(make_bert, tmp_path_factory):
+    """The folder of a BERT without dropout."""
+    off = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return make_bert(tmp_path_factory.mktemp("still") / "bert", **off)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +81,7 @@ def test_stage_1_trains_the_encoder_and_stage_2_does_not(bert, data):
     encoder, marks = load_encoder(bert), []
     encoded = encode_language(data, encoder)
     torch.manual_seed(1)
-    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SIZES))
 
     def mark(row):
         marks.append((row["stage"], encoder.fingerprint(), row["is_best"]))
@@ -81,15 +96,16 @@ def test_stage_1_trains_the_encoder_and_stage_2_does_not(bert, data):
     assert all(moved)  # down to the embeddings
 
 
-def test_the_tokens_are_what_is_learnt(bert, data):
+def test_the_tokens_are_what_is_learnt(still_bert, data):
     """The sentiment is in the tokens alone: a BERT that trains lowers the loss of a model that hardly does."""
-    still = dict(stage1_epochs=8, stage2_epochs=0, learning_rate=1e-7, plateau_patience=9)
+    slow = dict(stage1_epochs=5, stage2_epochs=0, learning_rate=1e-7, plateau_patience=9)
     falls = []
     for rate in (1e-7, 1e-2):
-        _, _, history = train(bert, data, config=settings(**still, bert_learning_rate=rate))
+        config = settings(**slow, bert_learning_rate=rate)
+        _, _, history = train(still_bert, data, config=config, **NO_DROPOUT)
         task = history.column("task", stage=1)
         falls.append(1 - task[-1] / task[0])
-    assert abs(falls[0]) < 0.1 and falls[1] > 0.2, falls
+    assert abs(falls[0]) < 1e-3 and falls[1] > 0.1, falls
 
 
 def test_a_run_keeps_its_encoder(bert, whole):
@@ -130,13 +146,13 @@ def test_both_learning_rates_fall_together(bert, data, tmp_path):
     assert rates == pytest.approx([rates[0], rates[0] * 3e-3 / 0.1])
 
 
-@pytest.mark.parametrize("standardise", [True, False])
-def test_live_features_are_those_computed_once(encoder, data, standardise):
+@pytest.mark.parametrize(("standardise", "published"), [(True, False), (False, False), (False, True)])
+def test_live_features_are_those_computed_once(encoder, file, standardise, published):
     """Without dropout the batch of stage 1 holds what encoding and standardising give."""
-    encoded = encode_language(data, encoder)
+    encoded = encode_language(read(file, published_layout=published), encoder)
     frame = Standardiser.fit(encoded, limit=1.5)  # so low that values are cut off
     split = frame.apply_split(encoded.train) if standardise else encoded.train
-    live = LiveLanguage(encoder, frame.to_dict() if standardise else None, published_layout=False)
+    live = LiveLanguage(encoder, frame.to_dict() if standardise else None, published)
     batch = collate(split, [5, 0, 17])
     found = live(batch)
     assert found.features[0].requires_grad and found.features[1] is batch.features[1]
@@ -144,16 +160,12 @@ def test_live_features_are_those_computed_once(encoder, data, standardise):
     assert not standardise or (found.features[0].abs() == 1.5).any()
 
 
-def test_gradients_of_the_encoder_accumulate(make_bert, data, tmp_path):
+def test_gradients_of_the_encoder_accumulate(still_bert, data):
     """Two micro-batches of 4 train it like one batch of 8."""
-    folder = make_bert(tmp_path / "bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    rates = dict(
-        language_dropout=0.0, attention_dropout=(0.0,) * 3, embedding_dropout=0.0, output_dropout=0.0
-    )
-    found = [flat(load_encoder(folder))]
+    found = [flat(load_encoder(still_bert))]
     for size, accumulate in ((8, 1), (4, 2)):
         config = settings(batch_size=size, accumulate=accumulate, stage1_epochs=1, stage2_epochs=0)
-        found.append(flat(train(folder, data, config=config, **rates)[1]))
+        found.append(flat(train(still_bert, data, config=config, **NO_DROPOUT)[1]))
     start, one, two = found
     assert (one - two).abs().mean() < 0.02 * (one - start).abs().mean()
 
@@ -162,12 +174,80 @@ def flat(module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
+def test_bf16_trains(bert, data):
+    config = settings(stage1_epochs=1, stage2_epochs=0, precision="bf16-mixed")
+    _, encoder, history = train(bert, data, config=config)
+    assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in encoder.parameters())
+    assert not same(encoder.state_dict(), load_encoder(bert).state_dict())
+    assert np.isfinite(history.rows[-1]["loss"])
+
+
+PROGRAM = """
+import sys
+sys.path[:0] = [{root!r}]
+import torch
+from dicmor_lib import DiCMoR, DiCMoRConfig
+from dicmor_lib.data.readers import read
+from dicmor_lib.language import encode_language, load_encoder
+from dicmor_lib.training import TrainConfig, fit
+
+for epochs, resume in ((1, False), (2, True)):
+    encoder = load_encoder({bert!r})
+    data = encode_language(read({file!r}), encoder)
+    torch.manual_seed(1)
+    config = TrainConfig(**{config!r} | dict(devices={devices}, stage1_epochs=2, stage2_epochs=epochs))
+    model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims, **{sizes!r}))
+    fit(model, data, config, {out!r}, resume=resume, progress=False, encoder=encoder)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(still_bert, file, tmp_path):
+    """Of 24 samples in batches of 5 the last is odd; equal losses and encoders up to rounding."""
+    root, found = str(Path(__file__).resolve().parents[2]), []
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"OMP_NUM_THREADS": "1"}
+    for n in (1, 2):
+        out, script = tmp_path / f"out{n}", tmp_path / f"run{n}.py"
+        values = dict(root=root, bert=str(still_bert), file=str(file), out=str(out), devices=n)
+        values |= dict(config={**QUICK, "batch_size": 5}, sizes=SIZES | NO_DROPOUT)
+        script.write_text(PROGRAM.format(**values))
+        done = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=env
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        with open(out / "metrics.csv", newline="") as table:
+            rows = [(float(row["loss"]), float(row["valid_mae"])) for row in csv.DictReader(table)]
+        found.append((np.array(rows), flat(run_encoder(load_checkpoint(out)[1]))))
+    (rows, encoder), (rows2, encoder2) = found
+    assert rows.shape == (4, 2)
+    np.testing.assert_allclose(rows2, rows, atol=1e-4)
+    # Not weight by weight: the gradient of the attention keys' bias is rounding alone, which Adam makes large.
+    moved = (encoder - flat(load_encoder(still_bert))).abs().mean()
+    assert (encoder2 - encoder).abs().mean() < 0.01 * moved
+
+
+@pytest.mark.gpu
+def test_cpu_and_gpu_agree(still_bert, data, tmp_path):
+    rows = {}
+    for name in ("cpu", "cuda"):
+        config = settings(accelerator=name, stage1_epochs=1, stage2_epochs=1)
+        _, encoder, history = train(still_bert, data, tmp_path / name, config=config, **NO_DROPOUT)
+        rows[name] = history.rows
+        assert encoder.device.type == name
+    for one, two in zip(rows["cpu"], rows["cuda"]):
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-3)
+        assert one["valid_mae"] == pytest.approx(two["valid_mae"], rel=1e-3)
+    encoder = run_encoder(load_checkpoint(tmp_path / "cuda")[1])
+    one, two = (encode_language(data, encoder.to(name)).test.features[0] for name in ("cpu", "cuda"))
+    np.testing.assert_allclose(one, two, atol=1e-3)
+
+
 # --- mistakes -----------------------------------------------------------------------------------------
 
 
 def test_what_does_not_go_together(bert, encoder, data, make_bert, tmp_path):
     encoded = encode_language(data, encoder)
-    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SMALL))
+    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SIZES))
     other = load_encoder(make_bert(tmp_path / "other", seed=1))
 
     def refused(message, data=encoded, config=None, encoder=encoder):

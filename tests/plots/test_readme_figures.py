@@ -1,4 +1,4 @@
-"""The figures of README.md: what the command draws is what lies in figures/, and the README describes it."""
+"""The figures of README.md: figures/ holds what the command draws, and the README describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from dicmor_lib.modalities import MODALITIES
-from dicmor_lib.plots import CLASS_COLOURS, MODALITY_COLOURS, HouseFigure
+from dicmor_lib.plots import MODALITY_COLOURS, HouseFigure, save_figure
 from dicmor_lib.plots.drawing import canvas, signed, strip
 from dicmor_lib.plots.idea import idea_figure
 from dicmor_lib.plots.readme import ALT_FILE, FIGURES, main
@@ -23,9 +23,9 @@ from dicmor_lib.plots.readme import ALT_FILE, FIGURES, main
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "figures"
 LARGEST = 300_000  # bytes
-# Mean difference of grey values in 0..255: other versions of matplotlib and FreeType move the edges of letters
-# by parts of a pixel. A test below shows that what a reader would see makes a larger difference.
-TOLERANCE = 1.0
+# Pictures are compared tile by tile, the size of a letter or two, by the mean of their colours in 0..255.
+# matplotlib 3.9 and 3.11 place letters up to two pixels apart, which makes 11.
+TILE, TOLERANCE = 40, 25.0
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +40,18 @@ def idea() -> HouseFigure:
     return idea_figure()
 
 
-def pixels(path: Path) -> np.ndarray:
-    """The picture on a white page, at a third of its size so that the edges of letters matter less."""
+def tiles(path: Path) -> np.ndarray:
+    """The mean colours (rows, columns, 3) of the picture's tiles, on a white page."""
     with Image.open(path) as image:
         page = Image.new("RGBA", image.size, "white")
         page.alpha_composite(image.convert("RGBA"))
-    return np.asarray(page.convert("RGB").reduce(3), dtype=np.float64)
+    return np.asarray(page.convert("RGB").reduce(TILE), dtype=np.float64)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a - b).mean())
+    """Of the two tiles that are least alike."""
+    assert a.shape == b.shape
+    return float(np.abs(a - b).max())
 
 
 def readme_images(text: str) -> list[tuple[str, str]]:
@@ -69,21 +71,20 @@ def test_the_command_draws_exactly_the_files_of_the_folder(drawn):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_committed_figure_is_what_the_command_draws(drawn, name):
-    new, old = pixels(drawn / name), pixels(COMMITTED / name)
-    assert new.shape == old.shape
-    assert difference(new, old) < TOLERANCE, f"figures/{name} is out of date: run `make figures`"
+    found = difference(tiles(drawn / name), tiles(COMMITTED / name))
+    assert found < TOLERANCE, f"figures/{name} is out of date ({found:.0f}): run `make figures`"
     assert (COMMITTED / name).stat().st_size < LARGEST
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_the_tolerance_is_below_what_a_reader_would_see(drawn, name):
-    new = pixels(drawn / name)
-    height, width = new.shape[:2]
-    moved = np.roll(new, width // 100, axis=1)
-    assert difference(new, moved) > 2 * TOLERANCE
-    without = new.copy()
-    without[height // 4 : height // 2, : width // 4] = 255  # a part of the drawing is gone
-    assert difference(new, without) > TOLERANCE
+@pytest.mark.parametrize("gone", ["recovered", "+2.0", "a strip", "a marker"])
+def test_the_tolerance_is_below_what_a_reader_would_see(drawn, tmp_path, gone):
+    figure = idea_figure()
+    axes = figure.axes[0]
+    parts = {text.get_text(): text for text in axes.texts}
+    parts |= {"a strip": axes.collections[-1], "a marker": axes.lines[-1]}
+    parts[gone].set_visible(False)
+    found = difference(tiles(drawn / "idea.png"), tiles(save_figure(figure, tmp_path / "changed.png")))
+    assert found > TOLERANCE
 
 
 def test_the_alternative_texts_stand_beside_and_inside_the_figures(drawn):
@@ -104,11 +105,13 @@ def test_the_images_of_the_readme_exist_and_have_these_texts():
     assert {path for path, _ in images} >= {f"figures/{name}" for name in alts}
     for path, alt in images:
         assert (ROOT / path).is_file(), f"README.md shows {path}, which does not exist"
-        assert alt == alts[path.removeprefix("figures/")], f"README.md: the text of {path} is not alt.json's"
+        assert alt == alts.get(path.removeprefix("figures/")), f"the text of {path} is not alt.json's"
 
 
 def test_both_ways_to_write_an_image_are_read():
-    text = '![a\nb](figures/x.png) <img width="800"\n  alt="c &quot;d&quot;" src="y.png"> ![e](https://e.org/z.svg)'
+    text = (
+        '![a\nb](figures/x.png) <img width="800"\n  alt="c &quot;d&quot;" src="y.png"> ![](https://e.org/z)'
+    )
     assert readme_images(text) == [("figures/x.png", "a b"), ("y.png", 'c "d"')]
 
 
@@ -160,11 +163,13 @@ def test_the_card_is_white_with_transparent_corners(drawn):
     assert tuple(rgba[30, 30]) == (255, 255, 255, 255)
 
 
-def test_signed_and_strip():
+def test_signed_has_a_true_minus():
     assert [signed(v) for v in (-3, 0, 2, -1.25, 1.8)] == ["\u22123", "0", "+2", "\u22121.2", "+1.8"]
-    figure, axes = canvas(4, 2)
+
+
+def test_strip_runs_to_the_right_and_leaves_the_canvas_as_it_is():
+    _, axes = canvas(4, 2)
     strip(axes, (1, 0.5, 2, 1), np.arange(6.0).reshape(3, 2), MODALITY_COLOURS["audio"], limit=5)
     mesh = axes.collections[0]
-    np.testing.assert_array_equal(mesh.get_array(), [[0, 2, 4], [1, 3, 5]])  # time runs to the right
+    np.testing.assert_array_equal(mesh.get_array(), [[0, 2, 4], [1, 3, 5]])
     assert axes.get_xlim() == (0, 4) and axes.get_ylim() == (0, 2)
-    assert len(CLASS_COLOURS) == 7 and figure.axes == [axes]

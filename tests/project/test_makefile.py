@@ -97,7 +97,7 @@ def request(url: str, token: str, method: str, body: bytes | None = None) -> byt
 
 def wait_for_server(process: subprocess.Popen, home: Path) -> dict:
     """The server's runtime file (pid, port, token, url), once it answers."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         for path in (home / "runtime").glob("jpserver-*.json"):
             try:
