@@ -47,6 +47,13 @@ def bert(make_bert, tmp_path_factory) -> Path:
     return make_bert(tmp_path_factory.mktemp("bert") / "small bert")
 
 
+@pytest.fixture(scope="session")
+def still_bert(make_bert, tmp_path_factory):
+    """The folder of a BERT without dropout."""
+    off = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return make_bert(tmp_path_factory.mktemp("still") / "bert", **off)
+
+
 @pytest.fixture
 def encoder(bert) -> LanguageEncoder:
     return load_encoder(bert)

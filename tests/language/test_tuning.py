@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,45 +15,10 @@ from dicmor_lib.data.readers import read
 from dicmor_lib.data.standardise import Standardiser
 from dicmor_lib.errors import CheckpointError, ConfigError
 from dicmor_lib.language import encode_language, load_encoder
-from dicmor_lib.training import TrainConfig, fit, load_checkpoint
+from dicmor_lib.training import fit, load_checkpoint
 from dicmor_lib.training.checkpoint import read_state
 from dicmor_lib.training.tuning import LiveLanguage, run_encoder
-
-SIZES = dict(hidden=8, flow_width=8, flow_layers=2, rcab_width=8, rcab_blocks=1, heads=2, fusion_layers=1)
-# Plateau patience 0 lowers both learning rates soon, so that a forgotten one would show.
-QUICK = dict(stage1_epochs=3, stage2_epochs=2, batch_size=8, learning_rate=0.02, plateau_patience=0)
-QUICK |= dict(bert_mode="fine-tune", bert_learning_rate=3e-3, accelerator="cpu")
-
-NO_DROPOUT = dict(language_dropout=0, attention_dropout=(0, 0, 0), embedding_dropout=0, output_dropout=0)
-
-
-def settings(**changes) -> TrainConfig:
-    return TrainConfig(**{**QUICK, **changes})
-
-
-def train(bert, data, out=None, resume=False, callback=None, config=None, **sizes):
-    """Train a small model on the features of the BERT in a folder; give the model, the BERT and the history."""
-    config = config or settings()
-    encoder = load_encoder(bert)
-    encoded = encode_language(data, encoder)
-    torch.manual_seed(1)
-    model = DiCMoR(DiCMoRConfig.tiny(encoded.feature_dims, **SIZES | sizes))
-    tuned = encoder if config.bert_mode == "fine-tune" else None
-    history = fit(
-        model, encoded, config, out, resume=resume, progress=False, callback=callback, encoder=tuned
-    )
-    return model, encoder, history
-
-
-def same(first, second) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.fixture(scope="module")
-def still_bert(make_bert, tmp_path_factory):
-    """The folder of a BERT without dropout."""
-    off = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    return make_bert(tmp_path_factory.mktemp("still") / "bert", **off)
+from tests.language.runs import NO_DROPOUT, SIZES, flat, same, settings, train
 
 
 @pytest.fixture(scope="module")
@@ -168,78 +128,6 @@ def test_gradients_of_the_encoder_accumulate(still_bert, data):
         found.append(flat(train(still_bert, data, config=config, **NO_DROPOUT)[1]))
     start, one, two = found
     assert (one - two).abs().mean() < 0.02 * (one - start).abs().mean()
-
-
-def flat(module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
-
-
-def test_bf16_trains(bert, data):
-    config = settings(stage1_epochs=1, stage2_epochs=0, precision="bf16-mixed")
-    _, encoder, history = train(bert, data, config=config)
-    assert all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in encoder.parameters())
-    assert not same(encoder.state_dict(), load_encoder(bert).state_dict())
-    assert np.isfinite(history.rows[-1]["loss"])
-
-
-PROGRAM = """
-import sys
-sys.path[:0] = [{root!r}]
-import torch
-from dicmor_lib import DiCMoR, DiCMoRConfig
-from dicmor_lib.data.readers import read
-from dicmor_lib.language import encode_language, load_encoder
-from dicmor_lib.training import TrainConfig, fit
-
-for epochs, resume in ((1, False), (2, True)):
-    encoder = load_encoder({bert!r})
-    data = encode_language(read({file!r}), encoder)
-    torch.manual_seed(1)
-    config = TrainConfig(**{config!r} | dict(devices={devices}, stage1_epochs=2, stage2_epochs=epochs))
-    model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims, **{sizes!r}))
-    fit(model, data, config, {out!r}, resume=resume, progress=False, encoder=encoder)
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one(still_bert, file, tmp_path):
-    """Of 24 samples in batches of 5 the last is odd; equal losses and encoders up to rounding."""
-    root, found = str(Path(__file__).resolve().parents[2]), []
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"OMP_NUM_THREADS": "1"}
-    for n in (1, 2):
-        out, script = tmp_path / f"out{n}", tmp_path / f"run{n}.py"
-        values = dict(root=root, bert=str(still_bert), file=str(file), out=str(out), devices=n)
-        values |= dict(config={**QUICK, "batch_size": 5}, sizes=SIZES | NO_DROPOUT)
-        script.write_text(PROGRAM.format(**values))
-        done = subprocess.run(
-            [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=env
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        with open(out / "metrics.csv", newline="") as table:
-            rows = [(float(row["loss"]), float(row["valid_mae"])) for row in csv.DictReader(table)]
-        found.append((np.array(rows), flat(run_encoder(load_checkpoint(out)[1]))))
-    (rows, encoder), (rows2, encoder2) = found
-    assert rows.shape == (4, 2)
-    np.testing.assert_allclose(rows2, rows, atol=1e-4)
-    # Not weight by weight: the gradient of the attention keys' bias is rounding alone, which Adam makes large.
-    moved = (encoder - flat(load_encoder(still_bert))).abs().mean()
-    assert (encoder2 - encoder).abs().mean() < 0.01 * moved
-
-
-@pytest.mark.gpu
-def test_cpu_and_gpu_agree(still_bert, data, tmp_path):
-    rows = {}
-    for name in ("cpu", "cuda"):
-        config = settings(accelerator=name, stage1_epochs=1, stage2_epochs=1)
-        _, encoder, history = train(still_bert, data, tmp_path / name, config=config, **NO_DROPOUT)
-        rows[name] = history.rows
-        assert encoder.device.type == name
-    for one, two in zip(rows["cpu"], rows["cuda"]):
-        assert one["loss"] == pytest.approx(two["loss"], rel=1e-3)
-        assert one["valid_mae"] == pytest.approx(two["valid_mae"], rel=1e-3)
-    encoder = run_encoder(load_checkpoint(tmp_path / "cuda")[1])
-    one, two = (encode_language(data, encoder.to(name)).test.features[0] for name in ("cpu", "cuda"))
-    np.testing.assert_allclose(one, two, atol=1e-3)
 
 
 # --- mistakes -----------------------------------------------------------------------------------------
