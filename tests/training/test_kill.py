@@ -56,9 +56,7 @@ def survive(tmp_path, kills, seed):
         while process.poll() is None and rows(out) < aim:
             time.sleep(0.005)
         epoch = (time.monotonic() - began) / max(1, aim)
-        time.sleep(
-            rng.uniform(0.0, min(epoch, 2.0))
-        )  # somewhere within the epoch or the writing of its checkpoint
+        time.sleep(rng.uniform(0.0, min(epoch, 2.0)))  # within an epoch, or while its checkpoint is written
         process.send_signal(signal.SIGKILL)
         if process.wait(300) == -signal.SIGKILL:
             stood.append(rows(out))
