@@ -7,12 +7,12 @@ published code differs from the paper's mathematics; the defaults are ours, and
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from dicmor_lib.errors import ConfigError
+from dicmor_lib.settings import Settings
 
 FeatureDims = tuple[int, int, int]
 MOSI_DIMS: FeatureDims = (768, 5, 20)
@@ -20,7 +20,7 @@ MOSEI_DIMS: FeatureDims = (768, 74, 35)
 
 
 @dataclass(frozen=True)
-class DiCMoRConfig:
+class DiCMoRConfig(Settings):
     """Sizes, dropout and switches of a `DiCMoR` model.
 
     Sizes follow Table 1 of the supplement; `feature_dims` are the channels of the raw
@@ -73,13 +73,7 @@ class DiCMoRConfig:
             object.__setattr__(self, name, tuple(value))
         self._check_sizes()
         self._check_rates()
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                known = ", ".join(map(repr, get_args(hint)))
-                raise ConfigError(f"{name} is {value!r}; it must be one of {known}")
-            if hint is bool and not isinstance(value, bool):
-                raise ConfigError(f"{name} is {value!r}; it must be true or false")
+        self._check_choices()
 
     def _check_sizes(self) -> None:
         sizes = {name: getattr(self, name) for name in _SIZES} | dict(
@@ -139,22 +133,6 @@ class DiCMoRConfig:
         if name not in presets:
             raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
         return presets[name](feature_dims, **changes) if feature_dims else presets[name](**changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> DiCMoRConfig:
-        """The inverse of `to_dict`; unknown names raise `ConfigError`."""
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise ConfigError(f"the configuration holds unknown names: {', '.join(unknown)}")
-        return cls(**values)
-
-    def replace(self, **changes: Any) -> DiCMoRConfig:
-        """A copy with some values changed."""
-        return self.from_dict({**self.to_dict(), **changes})
 
 
 def _is_number(value: Any) -> bool:

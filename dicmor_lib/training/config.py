@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal
 
 from dicmor_lib.data.missingness import missing_count_shares
 from dicmor_lib.errors import ConfigError
+from dicmor_lib.settings import Settings
 
 Protocol = Literal["uniform", "independent", "dicmor", "imder", "gcnet", "mplmm"]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """How a model is trained: both stages, the optimiser, the missingness schedule and the machine.
 
     Stage 1 trains the shallow features, the fusion and the head on complete samples; stage 2 trains the whole
@@ -24,6 +24,8 @@ class TrainConfig:
     Raises:
         ConfigError: if a value is out of range, unknown, or contradicts another.
     """
+
+    NAME: ClassVar[str] = "training configuration"
 
     seed: int = 0
     # --- length ------------------------------------------------------------------------------------------
@@ -62,13 +64,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                known = ", ".join(map(repr, get_args(hint)))
-                raise ConfigError(f"{name} is {value!r}; it must be one of {known}")
-            if hint is bool and not isinstance(value, bool):
-                raise ConfigError(f"{name} is {value!r}; it must be true or false")
+        self._check_choices()
         self._check_numbers()
         self._settle_missing_rate()
 
@@ -134,22 +130,6 @@ class TrainConfig:
             raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(presets)}")
         switches = {**_PUBLISHED, "batch_size": 16 if name == "mosei" else 4} if published else {}
         return cls.from_dict({**presets[name], **switches, **changes})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_dict`; unknown names raise `ConfigError`."""
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise ConfigError(f"the training configuration holds unknown names: {', '.join(unknown)}")
-        return cls(**values)
-
-    def replace(self, **changes: Any) -> TrainConfig:
-        """A copy with some values changed."""
-        return self.from_dict({**self.to_dict(), **changes})
 
 
 # Smallest allowed value of the whole numbers; half-open range of the real ones.
