@@ -52,6 +52,11 @@ class DiCMoRConfig(Settings):
     output_dropout: float = 0.5
     log_scale_bound: float = 0.5  # scale_map "bounded_exp": |log s| of one layer stays below this
     log_sd_floor: float | None = -4.0  # smallest log standard deviation of a prior; None: no floor
+    # --- ablations: what the method's parts are worth -----------------------------------------------
+    transfer: Literal["flow", "copy"] = "flow"  # "copy": D^m reads the mean of the available shallow features
+    recovery: Literal["rcab", "none", "zero"] = (
+        "rcab"  # "none": X^ = X~; "zero": the fusion sees zeros instead
+    )
     # --- switches: ours by default, the published code's with published=True ----------------------
     mixing: Literal["alternate", "conv1x1", "none"] = "alternate"  # of the halves, between layers
     scale_map: Literal["bounded_exp", "sigmoid"] = "bounded_exp"  # how the network's output becomes s

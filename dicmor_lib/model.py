@@ -74,7 +74,8 @@ class DiCMoR(nn.Module):
             log_sd_floor=c.log_sd_floor,
         )
         self.transfer = Transfer(c.hidden, c.two_source_merge, c.transfer_gradient)
-        self.recovery = Recovery(c.hidden, c.rcab_width, c.rcab_blocks, c.rcab_reduction, groups=3)
+        if c.recovery == "rcab":
+            self.recovery = Recovery(c.hidden, c.rcab_width, c.rcab_blocks, c.rcab_reduction, groups=3)
         self.fusion = MultimodalTransformer(
             c.hidden,
             c.heads,
@@ -123,8 +124,11 @@ class DiCMoR(nn.Module):
         seen_lengths = inputs.lengths * inputs.available
         lengths_out = torch.where(inputs.available, seen_lengths, seen_lengths.amax(1, keepdim=True))
         mask_out = self.step_mask(lengths_out, x.shape[2])
-        packed = self.transfer(self.flow, z, mask_out, seen_lengths, inputs.available, packing)
-        recovered = packing.unpack(self.recovery(packed, packing.pack(mask_out)))
+        if self.config.transfer == "flow":
+            packed = self.transfer(self.flow, z, mask_out, seen_lengths, inputs.available, packing)
+        else:  # ablation: no flow between the sources and the recovery
+            packed = self.transfer.merge_latents(x.detach(), seen_lengths)[packing.rows]
+        recovered = packing.unpack(self._recover(packed, packing.pack(mask_out)))
         transferred = packing.unpack(packed)
 
         missing = ~inputs.available.t()[:, :, None, None]  # (3, batch, 1, 1)
@@ -135,6 +139,12 @@ class DiCMoR(nn.Module):
         if label is not None:
             output.losses = self._losses(output, inputs.label, mask, mask_out * missing[..., 0])
         return output
+
+    def _recover(self, packed: Tensor, mask: Tensor) -> Tensor:
+        """X^ = D(X~), or what an ablation puts in its place."""
+        if self.config.recovery == "rcab":
+            return self.recovery(packed, mask)
+        return packed if self.config.recovery == "none" else torch.zeros_like(packed)
 
     def shallow_features(self, features: Features, lengths: Tensor) -> Tensor:
         """Return X = C(raw): three (batch, time, d_m) to (3, batch, time, hidden), zero on padding."""
