@@ -46,6 +46,7 @@ class DiCMoRConfig(Settings):
     prior_classes: int = 7  # sentiment classes -3..3 with a prior each; 1 = one class-free prior
     nll_weight: float = 0.1  # weight of the three NLL terms beside the task's L1
     recovery_weight: float = 1.0  # weight of L_rec; published: 0.1
+    distance_weight: float = 0.5  # weight of L_dist, which keeps the recovered features' law wide; published: 0
     language_dropout: float = 0.5
     attention_dropout: tuple[float, float, float] = (0.3, 0.2, 0.0)  # by source modality
     embedding_dropout: float = 0.2
@@ -105,7 +106,7 @@ class DiCMoRConfig(Settings):
             raise ConfigError(f"dropout rates must be in [0, 1), these are {rates}")
         if not _is_number(self.log_scale_bound) or self.log_scale_bound <= 0:
             raise ConfigError(f"log_scale_bound is {self.log_scale_bound!r}; it must be a number above 0")
-        for name in ("nll_weight", "recovery_weight"):
+        for name in ("nll_weight", "recovery_weight", "distance_weight"):
             if not _is_number(getattr(self, name)) or getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be a number of at least 0")
         if self.log_sd_floor is not None and not _is_number(self.log_sd_floor):
@@ -167,6 +168,7 @@ _PUBLISHED: dict[str, Any] = dict(
     transfer_gradient=False,
     task_trains_recovery=True,
     recovery_weight=0.1,
+    distance_weight=0.0,
     shallow_gradient=False,
     dropout_before_shallow=True,
     self_attention_follows="language",

@@ -183,5 +183,7 @@ class DiCMoR(nn.Module):
             losses[f"nll_{name}"] = objective.nll_term(
                 log_prob[m], mask[m].sum(-1), self.config.hidden, floor
             )
-            losses[f"recovery_{name}"] = objective.recovery_term(out.recovered[m], target[m], comparable[m])
+            both = out.recovered[m], target[m], comparable[m]
+            losses[f"recovery_{name}"] = objective.recovery_term(*both)
+            losses[f"distance_{name}"] = objective.distance_term(*both)
         return losses

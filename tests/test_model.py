@@ -157,7 +157,9 @@ def test_shapes(config, time):
     for field in ("shallow", "latents", "transferred", "recovered"):
         assert getattr(out, field).shape == (3, 4, time, 8), field
     assert out.prediction.shape == (4,) and out.log_det.shape == out.lengths.shape == (4, 3)
-    assert list(out.losses) == ["task"] + [f"{kind}_{m}" for m in MODALITIES for kind in ("nll", "recovery")]
+    assert list(out.losses) == ["task"] + [
+        f"{kind}_{m}" for m in MODALITIES for kind in ("nll", "recovery", "distance")
+    ]
 
 
 # --- losses ---------------------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from dicmor_lib.errors import TrainingError
 from dicmor_lib.inputs import check_inputs
 from dicmor_lib.modalities import MODALITIES
 from dicmor_lib.model import DiCMoR
-from dicmor_lib.objective import Term, objective, task_term
+from dicmor_lib.objective import Moments, Term, objective, task_term
 from dicmor_lib.training.config import TrainConfig
 from dicmor_lib.training.engine import Engine
 from dicmor_lib.training.tuning import LiveLanguage
 
 TERMS: dict[int, tuple[str, ...]] = {
     1: ("task",),
-    2: ("task", *(f"nll_{name}" for name in MODALITIES), *(f"recovery_{name}" for name in MODALITIES)),
+    2: ("task", *(f"{kind}_{name}" for kind in ("nll", "recovery", "distance") for name in MODALITIES)),
 }
 """Names of the loss terms of stage 1 and stage 2."""
 
@@ -127,13 +127,17 @@ class Stepper:
     def _backward(self, index: np.ndarray, share: float) -> Tensor:
         """Add the gradient of `share` times a micro-batch's loss; return its terms and loss, (names - 1,)."""
         mine = self.engine.share(index)
-        losses = self._losses(mine) if len(mine) else _nothing(self.stage, self.engine.device)
+        losses = (
+            self._losses(mine)
+            if len(mine)
+            else _nothing(self.stage, self.model.config.hidden, self.engine.device)
+        )
         losses = self.engine.add_up_terms({name: losses[name] for name in TERMS[self.stage]})
         loss = losses["task"].value if self.stage == 1 else objective(losses, self.model.config)
         if len(mine):
             self.engine.fabric.backward(share * loss)
         with torch.no_grad():
-            self.log.sums += torch.stack([torch.stack([term.total, term.count]) for term in losses.values()])
+            self.log.sums += torch.stack([torch.stack([term.sum, term.count]) for term in losses.values()])
             return torch.stack([*(term.value for term in losses.values()), loss]).detach()
 
     def _losses(self, index: np.ndarray) -> dict[str, Term]:
@@ -175,6 +179,10 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return batch
 
 
-def _nothing(stage: int, device: torch.device) -> dict[str, Term]:
-    zero = torch.zeros((), device=device)
-    return {name: Term(zero, zero) for name in TERMS[stage]}
+def _nothing(stage: int, channels: int, device: torch.device) -> dict[str, Term]:
+    """The terms of a process without a sample."""
+    zero, moments = torch.zeros((), device=device), torch.zeros(4, channels, device=device)
+    return {
+        name: Moments(moments, zero) if name.startswith("distance") else Term(zero, zero)
+        for name in TERMS[stage]
+    }
