@@ -1,4 +1,4 @@
-"""What a data file holds, in words and small tables: `dicmor data check FILE`."""
+"""What a data file holds, in words and small tables: `dicmor data check FILE`, also for a store."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from dicmor_lib.data.known_files import describe
 from dicmor_lib.data.readers import read
 from dicmor_lib.data.report import PADDING_SIDES, ReadReport
 from dicmor_lib.data.standardise import channel_moments
+from dicmor_lib.data.store import check_sums
+from dicmor_lib.data.store_files import is_store
 from dicmor_lib.modalities import MODALITIES
 
 RAW_SCALE = 50.0
@@ -69,20 +71,28 @@ class CheckReport:
     scales: dict[str, ScaleReport]  # by modality
     remarks: list[str] = field(default_factory=list)  # whole sentences
     tokens: str = ""  # what token ids there are, one sentence; "" without any
+    store: str = ""  # what is said of a store, one sentence; "" for a file
 
 
 def check_file(path: str | os.PathLike[str]) -> CheckReport:
-    """Read a data file and describe it.
+    """Read a data file and describe it; of a store every file is compared with its SHA-256.
 
     Raises:
         DataError: if it cannot be read, with the reason (see `read`).
     """
     data = read(path)
+    store, size = "", Path(path).stat().st_size
+    if is_store(path):
+        files, size = check_sums(path)
+        store = (
+            f"A store made from {data.source}: all {files} files match their SHA-256; everything else here, and "
+            "the SHA-256 above, is about the source."
+        )
     scales = _scales(data)
     sizes = tuple(found.samples for found in data.report.splits.values())
     return CheckReport(
         path=show(path, 300),
-        size=Path(path).stat().st_size,
+        size=size,
         sha256=data.sha256,
         identity=describe(data.sha256, sizes),  # type: ignore[arg-type]
         reading=data.report,
@@ -90,6 +100,7 @@ def check_file(path: str | os.PathLike[str]) -> CheckReport:
         scales=scales,
         remarks=data.report.sentences() + _remarks(data, scales),
         tokens=_tokens(data.splits),
+        store=store,
     )
 
 
@@ -110,8 +121,9 @@ def _scales(data: MultimodalData) -> dict[str, ScaleReport]:
     scales = {}
     for m, name in enumerate(MODALITIES):
         if data.train.observed[:, m].any():
-            mean, sd, constant = channel_moments(data.train.features[m], data.train.lengths[:, m])
-            scales[name] = ScaleReport(float(np.abs(mean).max()), float(sd.max()), int(constant.sum()))
+            found = channel_moments(data.train.features[m], data.train.lengths[:, m])
+            largest_mean, largest_sd = float(np.abs(found.mean).max()), float(found.sd.max())
+            scales[name] = ScaleReport(largest_mean, largest_sd, int(found.constant.sum()))
     return scales
 
 
@@ -150,6 +162,7 @@ def render(report: CheckReport) -> str:
     lines = [
         f"{report.path}: {report.reading.format}, {report.size / 1e6:.1f} MB",
         f"SHA-256 {report.sha256}",
+        *([report.store] if report.store else []),
         report.identity,
         "",
         *_table(_SEQUENCE_HEAD, _sequence_rows(report.reading)),

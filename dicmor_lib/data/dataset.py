@@ -1,4 +1,4 @@
-"""Data in memory: a split, a data set of three splits, and the batches that a model is given."""
+"""A split, a data set of three splits, and the batches that a model is given."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dicmor_lib.data.mapped import MappedFeatures
 from dicmor_lib.data.report import ReadReport
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.modalities import MODALITIES
 
-FeatureArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
+Features = np.ndarray | MappedFeatures
+FeatureArrays = tuple[Features, Features, Features]
 
 
 @dataclass
 class Split:
     """N samples; every axis or tuple of three is (language, audio, vision).
 
-    features: three arrays (N, T_m, d_m) float32; each sequence starts at step 0 and is 0 from its length on.
+    features: three arrays (N, T_m, d_m) float32; each sequence starts at step 0 and is 0 from its length on. Those of
+        a store stay on disk (`MappedFeatures`): index their rows, numpy.asarray reads all of them.
     lengths: (N, 3) int64, in steps; 0 where the modality is not observed.
     observed: (N, 3) bool: the modality exists in the data. (Whether a model may see it is a mask of its own.)
     labels: (N,) float32, sentiment in [-3, 3].
@@ -67,17 +70,21 @@ class Split:
         return tuple(x.shape[2] for x in self.features)  # type: ignore[return-value]
 
     def select(self, index: np.ndarray | Sequence[int]) -> Split:
-        """The samples at `index` (positions, or a bool mask of N), in that order."""
+        """The samples at `index` (positions, or a bool mask of N), in that order; what is on disk stays there."""
         index = np.asarray(index)
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
         return Split(
-            features=tuple(x[index] for x in self.features),  # type: ignore[arg-type]
+            features=tuple(_rows(x, index) for x in self.features),  # type: ignore[arg-type]
             lengths=self.lengths[index],
             observed=self.observed[index],
             labels=self.labels[index],
             ids=[self.ids[i] for i in index],
             tokens=None if self.tokens is None else self.tokens[index],
         )
+
+
+def _rows(x: Features, index: np.ndarray) -> Features:
+    return x.select(index) if isinstance(x, MappedFeatures) else x[index]
 
 
 @dataclass
@@ -164,7 +171,7 @@ def collate(split: Split, index: np.ndarray | Sequence[int]) -> Batch:
     )
 
 
-def _padded(x: np.ndarray, index: np.ndarray, time: int) -> Tensor:
+def _padded(x: Features, index: np.ndarray, time: int) -> Tensor:
     """Rows `index` of x (N, T_m, d), cut or padded with zeros to (B, time, d)."""
     rows = x[index, :time]
     if rows.shape[1] < time:

@@ -1,66 +1,16 @@
-"""The fields of a data file, one by one: arrays of a known type, or one clear sentence."""
+"""The fields of a data file besides its features, one by one: arrays of a known type, or one clear sentence."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dicmor_lib.data.files import show
-from dicmor_lib.data.padding import inner_zero_steps, padding_sides, shift_to_start, valid_span
-from dicmor_lib.data.report import ModalityReport
 from dicmor_lib.errors import DataError
 
 LABEL_ROUNDING = 1e-3
 """How far float16 rounding may carry a label over the edge of [-3, 3]."""
 ID_PARTS = 8
 ID_LENGTH = 200
-
-
-def read_features(value: object, where: str) -> tuple[np.ndarray, int]:
-    """Features as float32 (N, T, d), and how many NaN and infinite values were replaced by 0."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim != 3:
-        found = (
-            f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        )
-        raise DataError(
-            f"{where} is {found}; it must be an array of numbers of shape (samples, time, channels)"
-        )
-    if len(value) and 0 in value.shape:
-        raise DataError(f"{where} has shape {value.shape}; it must have at least one step and one channel")
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = np.ascontiguousarray(value, dtype=np.float32)  # what overflows becomes infinite, and is counted
-    if not x.size or np.isfinite([x.min(), x.max()]).all():  # both are NaN if one value is
-        return x, 0
-    finite = np.isfinite(x)
-    return np.where(finite, x, np.float32(0)), x.size - int(finite.sum())
-
-
-def read_sequences(
-    value: object, stored_lengths: np.ndarray | None, published_layout: bool, where: str
-) -> tuple[np.ndarray, np.ndarray, ModalityReport]:
-    """One modality: features (N, T, d) float32 from step 0 on, lengths (N,) int64, and what was found.
-
-    Non-finite values are replaced first; a step that held nothing else is then a zero step like any other:
-    padding at either end, valid inside. With `published_layout` nothing is shifted and every length is T.
-    """
-    x, nonfinite = read_features(value, where)
-    first, length = valid_span(x)
-    shifted = shift_to_start(x, first)
-    existing = length[length > 0]
-    report = ModalityReport(
-        shape=value.shape,  # type: ignore[attr-defined]
-        dtype=str(value.dtype),  # type: ignore[attr-defined]
-        nonfinite=nonfinite,
-        absent=len(x) - len(existing),
-        padding=padding_sides(first, length, x.shape[1]),
-        inner_zero_steps=inner_zero_steps(shifted, length),
-    )
-    if len(existing):
-        report.lengths = (int(existing.min()), float(np.median(existing)), int(existing.max()))
-    if stored_lengths is not None and len(x):
-        report.stored_lengths_right = float((stored_lengths == length).mean())
-    if published_layout:
-        shifted, length = x, np.full(len(x), x.shape[1], np.int64)
-    return np.require(shifted, requirements="W"), length, report  # arrays of a pickle are read-only
 
 
 def _is_number(value: object) -> bool:

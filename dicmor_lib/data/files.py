@@ -19,7 +19,9 @@ def show(value: object, limit: int = 80) -> str:
         text = str(value)
     except ValueError:  # an integer of thousands of digits
         text = f"a {type(value).__name__} too long to print"
-    text = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    text = text[: limit + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -35,7 +37,7 @@ def open_data_file(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int
         # A pipe would block in open() until somebody writes to it, so the kind is checked before opening.
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a folder" if Path(path).is_dir() else "not a regular file"
-            raise DataError(f"{name} is {kind}; give the path of a data file (.pkl or .npz)")
+            raise DataError(f"{name} is {kind}; give the path of a data file (.pkl or .npz) or of a store")
         handle = open(path, "rb")  # noqa: SIM115  (closed by the with below)
     except DataError:  # our own refusal, which is a ValueError too
         raise

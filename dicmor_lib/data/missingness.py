@@ -10,22 +10,32 @@ are one thing: a law of how many modalities a sample lacks (0, 1 or 2); which on
 | "independent" | each of the three missing with probability r, given that at least one is left |
 | "mplmm" | with probability r one of the six incomplete patterns, each as often |
 
+Two more that are no such law: "fixed-la" gives every sample the pattern "la", and has no rate; "frames" drops
+steps instead of modalities (`frame_masks`).
+
 Masks are drawn per sample; the published code draws one pattern per batch, for which see
-`published_batch_masks`.
+`published_batch_masks`. Masks are data: `save_masks`, `load_masks`, and a name for them, `mask_hash`; a law that
+is scored without drawing from it is named by `law_hash`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from dicmor_lib.errors import ConfigError, DataError, ShapeError
-from dicmor_lib.modalities import PATTERNS, pattern_mask
+from dicmor_lib.modalities import PATTERNS, normalise_pattern, pattern_mask
 
 PROTOCOLS = ("dicmor", "imder", "gcnet", "independent", "mplmm")
+"""Laws over the seven patterns, the same for every sample."""
+FRAMES = "frames"
+FIXED = "fixed-"
 DICMOR_SCHEDULE = {
     0.0: (0.0, 0.0), 0.1: (0.1, 0.1), 0.2: (0.2, 0.2), 0.3: (0.3, 0.3), 0.4: (0.5, 0.2),
     0.5: (0.7, 0.1), 0.6: (0.9, 0.0), 0.7: (1.0, 0.0),
@@ -53,7 +63,9 @@ def missing_count_shares(protocol: str, rate: float) -> tuple[float, float, floa
         return tuple(w / sum(weights) for w in weights)  # type: ignore[return-value]
     if protocol == "mplmm":
         return 1 - rate, rate / 2, rate / 2  # of six patterns three lack one modality and three lack two
-    raise ConfigError(f"there is no missingness protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    raise ConfigError(
+        f"there is no law of missing modalities {protocol!r}; choose one of {', '.join(PROTOCOLS)}"
+    )
 
 
 def _schedule(protocol: str, rate: float) -> tuple[float, float]:
@@ -76,15 +88,43 @@ def pattern_shares(protocol: str, rate: float) -> dict[str, float]:
     return {pattern: shares[3 - len(pattern)] / (1, 3, 3)[3 - len(pattern)] for pattern in PATTERNS}
 
 
-def missing_masks(protocol: str, rate: float, n: int, seed: int) -> np.ndarray:
+def missing_masks(
+    protocol: str,
+    rate: float | None,
+    n: int,
+    seed: int,
+    *,
+    lengths: np.ndarray | None = None,
+    time: int | None = None,
+) -> np.ndarray:
     """Available masks (n, 3) bool, True where a modality may be seen; columns language, audio, vision.
 
     How many samples lack none, one or two modalities is exact (largest remainder), so that draws differ only
     in who lacks what; order and choice of modalities are uniform and depend on `seed` alone.
 
+    Args:
+        protocol: one of `PROTOCOLS`; "fixed-l", "fixed-la" ... (the pattern that every sample gets); or
+            "frames", which gives (n, time, 3), see `frame_masks`.
+        rate: in [0, 1]; None for a fixed pattern, which has none.
+        n, seed: how many samples; what the draw depends on (not used for a fixed pattern).
+        lengths, time: for "frames" only, and needed there.
+
     Raises:
-        ConfigError: see `missing_count_shares`; or n < 1.
+        ConfigError: see `missing_count_shares`; n < 1; a rate for a fixed pattern, or none for another.
+        PatternError, ShapeError: an unknown fixed pattern; lengths that do not fit.
     """
+    if protocol.startswith(FIXED):
+        if rate is not None:
+            raise ConfigError(
+                f"{protocol} gives every sample one pattern and has no rate; give None, not {rate}"
+            )
+        return fixed_masks(protocol.removeprefix(FIXED), n)
+    if rate is None:
+        raise ConfigError(f"the protocol {protocol!r} needs a missing rate in [0, 1]")
+    if protocol == FRAMES:
+        if lengths is None or time is None:
+            raise ConfigError("frame masks need the lengths of the sequences and the number of steps, time")
+        return frame_masks(rate, n, time, lengths, seed)
     shares = missing_count_shares(protocol, rate)
     rng = _generator(n, seed)
     missing = rng.permutation(np.repeat([0, 1, 2], _largest_remainder(np.array(shares), n)))
@@ -172,23 +212,39 @@ def mask_hash(masks: np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def save_masks(path: str | Path, masks: np.ndarray, *, protocol: str, rate: float, seed: int) -> str:
-    """Write masks with how they were drawn to an .npz file of plain arrays; returns their hash."""
-    digest = mask_hash(masks)
-    with open(path, "wb") as file:  # an open file keeps NumPy from appending a second suffix
-        np.savez_compressed(
-            file,
-            masks=np.asarray(masks, bool),
-            protocol=protocol,
-            rate=float(rate),
-            seed=int(seed),
-            hash=digest,
-        )
+def law_hash(shares: Mapping[str, float]) -> str:
+    """Twelve hexadecimal digits that name a law over patterns: SHA-256 over the seven shares.
+
+    It stands where a mask's hash would, for results that are expectations over all masks of a law. Shares that
+    differ by rounding alone (below 1e-9) have one name, and a pattern that is left out has the share 0.
+    """
+    known = {normalise_pattern(pattern): float(share) for pattern, share in shares.items()}
+    content = ",".join(f"{pattern}={abs(known.get(pattern, 0.0)):.9f}" for pattern in PATTERNS)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def save_masks(path: str | Path, masks: np.ndarray, *, protocol: str, rate: float | None, seed: int) -> str:
+    """Write masks with how they were drawn to an .npz file of plain arrays; returns their hash.
+
+    The file is wholly there or not at all. `CheckpointError` says why it could not be written.
+    """
+    from dicmor_lib.training.atomic import write_file
+
+    digest, buffer = mask_hash(masks), io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        masks=np.asarray(masks, bool),
+        protocol=protocol,
+        rate=math.nan if rate is None else float(rate),
+        seed=int(seed),
+        hash=digest,
+    )
+    write_file(Path(path), buffer.getvalue())
     return digest
 
 
-def load_masks(path: str | Path) -> tuple[np.ndarray, dict[str, str | float | int]]:
-    """Read what `save_masks` wrote: (masks, {"protocol", "rate", "seed", "hash"}).
+def load_masks(path: str | Path) -> tuple[np.ndarray, dict[str, str | float | int | None]]:
+    """Read what `save_masks` wrote: (masks, {"protocol", "rate", "seed", "hash"}); no rate is None.
 
     Raises:
         DataError: if the file is missing, is not such a file, or its masks do not match their hash.
@@ -197,7 +253,8 @@ def load_masks(path: str | Path) -> tuple[np.ndarray, dict[str, str | float | in
         with np.load(path, allow_pickle=False) as file:
             masks = file["masks"]
             about = {name: file[name].item() for name in ("protocol", "rate", "seed", "hash")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            about["rate"] = None if math.isnan(about["rate"]) else about["rate"]
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is not a mask file written by save_masks ({error}); write it again"
         ) from error

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dicmor_lib.data.dataset import MultimodalData, Split
+from dicmor_lib.data.dataset import Features, MultimodalData, Split
+from dicmor_lib.data.mapped import MappedFeatures
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.modalities import MODALITIES
 
@@ -16,7 +17,7 @@ def mix_in(data: MultimodalData, extra: MultimodalData) -> MultimodalData:
     """`data` with the train split of `extra` appended to its own; valid and test stay as they are.
 
     A modality that `extra` does not have takes the channels of `data` and is not observed. Mix before
-    standardising.
+    standardising. Features of a store stay on disk.
 
     Raises:
         ShapeError: if a modality has another number of channels in `extra`.
@@ -48,7 +49,10 @@ def mix_in(data: MultimodalData, extra: MultimodalData) -> MultimodalData:
 
 
 def _append(ours: Split, theirs: Split) -> Split:
-    features = tuple(_append_features(a, b) for a, b in zip(ours.features, theirs.features))
+    features = tuple(
+        _append_features(a, b, ours.lengths[:, m], theirs.lengths[:, m])
+        for m, (a, b) in enumerate(zip(ours.features, theirs.features))
+    )
     return Split(
         features=features,  # type: ignore[arg-type]
         lengths=np.concatenate([ours.lengths, theirs.lengths]),
@@ -59,8 +63,12 @@ def _append(ours: Split, theirs: Split) -> Split:
     )
 
 
-def _append_features(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _append_features(a: Features, b: Features, a_lengths: np.ndarray, b_lengths: np.ndarray) -> Features:
     """Rows of a, then of b, padded with zeros to the longer T; b may have no steps and no channels."""
+    if isinstance(a, MappedFeatures):
+        return a.append(b, b_lengths)
+    if isinstance(b, MappedFeatures):
+        return MappedFeatures([a], np.arange(len(a)), a_lengths).append(b, b_lengths)
     out = np.zeros((len(a) + len(b), max(a.shape[1], b.shape[1]), a.shape[2]), np.float32)
     out[: len(a), : a.shape[1]] = a
     if b.shape[1] and b.shape[2]:

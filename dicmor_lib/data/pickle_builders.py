@@ -65,7 +65,7 @@ class Pending:
 
 
 def make_array(shape: object, dtype: np.dtype, order: str, data: object, budget: Budget) -> np.ndarray:
-    """An array over `data`: exactly the right bytes or, for dtype object, a list of text and numbers."""
+    """An array over `data`, not a copy: exactly the right bytes or, for dtype object, a list of text and numbers."""
     if not isinstance(shape, tuple) or len(shape) > 32:
         raise Damaged("a shape that is not a tuple of at most 32 sizes")
     if not all(type(size) is int and 0 <= size < 2**62 for size in shape):
@@ -83,7 +83,7 @@ def make_array(shape: object, dtype: np.dtype, order: str, data: object, budget:
         array[:] = data
         return array.reshape(shape, order=order)
     data = data.encode("latin-1") if isinstance(data, str) else data
-    if not isinstance(data, (bytes, bytearray)) or len(data) != count * dtype.itemsize:
+    if not isinstance(data, (bytes, bytearray, memoryview)) or len(data) != count * dtype.itemsize:
         raise Damaged("an array whose bytes do not match its shape")
     if count * dtype.itemsize == 0:
         return np.zeros(shape, dtype)
@@ -168,7 +168,7 @@ def _bytearray(args: tuple, budget: Budget) -> bytearray:
     if len(args) == 2:
         args = (_encode(args, budget),)
     data = args[0] if args else b""
-    if not isinstance(data, (bytes, bytearray)):
+    if not isinstance(data, (bytes, bytearray, memoryview)):
         raise Damaged("a bytearray of something else than bytes")
     budget.spend(len(data), "repeated bytes")
     return bytearray(data)

@@ -1,16 +1,23 @@
 """The bytes of a pickle and its literals: numbers, text and raw bytes, for protocols 0 to 5.
 
 Every length that the file declares is compared with what is left of the file before anything is
-allocated, so a file of a few bytes cannot ask for gigabytes. The opcodes are those of Python's
-own `pickletools`, where each is documented.
+allocated, so a file of a few bytes cannot ask for gigabytes. Large raw bytes, which are the insides of
+arrays, need not be allocated at all: a mapped source hands out windows onto the file. The opcodes are those
+of Python's own `pickletools`, where each is documented.
 """
 
 from __future__ import annotations
 
 import codecs
+import mmap
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
+
+from dicmor_lib.data.pages import ascii_only
+
+WINDOW_BYTES = 2**20
+"""Raw bytes of at least this size are handed out as windows by a mapped source; smaller ones are copied."""
 
 
 class Truncated(Exception):
@@ -22,12 +29,17 @@ class Damaged(Exception):
 
 
 class Source:
-    """The file, read in order; `left` is the number of bytes not read yet."""
+    """The file, read in order; `left` is the number of bytes not read yet.
 
-    def __init__(self, handle: BinaryIO, size: int) -> None:
+    mapped: `raw` gives large payloads as read-only windows (memoryview) onto the file mapped into memory, which
+    live as long as somebody holds them and must not outlast a change of the file.
+    """
+
+    def __init__(self, handle: BinaryIO, size: int, mapped: bool = False) -> None:
         self.handle = handle
         self.size = size
         self.left = size
+        self.map = _map(handle, size) if mapped else None
 
     @property
     def position(self) -> int:
@@ -43,8 +55,22 @@ class Source:
         self.left -= count
         return data
 
-    def take_array(self, count: int) -> bytearray:
-        """As `take`, into a bytearray and without a second copy."""
+    def raw(self, count: int) -> bytes | memoryview:
+        """As `take`; large ones as a window onto the file if it is mapped."""
+        return self.take(count) if self.map is None or count < WINDOW_BYTES else self._window(count)
+
+    def _window(self, count: int) -> memoryview:
+        if not 0 <= count <= self.left:
+            raise Truncated
+        window = memoryview(self.map)[self.position : self.position + count]  # type: ignore[arg-type]
+        self.handle.seek(count, 1)
+        self.left -= count
+        return window
+
+    def take_array(self, count: int) -> bytearray | memoryview:
+        """As `raw`, but what is copied becomes a bytearray, without a second copy."""
+        if self.map is not None and count >= WINDOW_BYTES:
+            return self._window(count)
         if not 0 <= count <= self.left:
             raise Truncated
         data = bytearray(count)
@@ -70,12 +96,20 @@ class Source:
         return int.from_bytes(self.take(width), "little", signed=True)
 
 
-def _python2_string(data: bytes) -> str | bytes:
+def _map(handle: BinaryIO, size: int) -> mmap.mmap | None:
+    """The file mapped into memory; None where the file system does not offer it: then everything is copied."""
+    try:
+        return mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+
+
+def _python2_string(data: bytes | memoryview) -> str | bytes | memoryview:
     """A Python 2 `str` is text or raw bytes; nothing in the file says which. ASCII is taken as text."""
-    return data.decode("ascii") if data.isascii() else data
+    return str(data, "ascii") if ascii_only(data) else data
 
 
-def _quoted(source: Source) -> str | bytes:
+def _quoted(source: Source) -> str | bytes | memoryview:
     line = source.line().rstrip(b"\r")
     if len(line) < 2 or line[0] != line[-1] or line[:1] not in (b"'", b'"'):
         raise Damaged("a string without quotes")
@@ -107,15 +141,15 @@ LITERALS: dict[bytes, Literal] = {
     b"F": lambda s: float(s.line()),
     b"G": lambda s: struct.unpack(">d", s.take(8))[0],
     b"S": _quoted,
-    b"T": lambda s: _python2_string(s.take(s.signed(4))),
+    b"T": lambda s: _python2_string(s.raw(s.signed(4))),
     b"U": lambda s: _python2_string(s.take(s.unsigned(1))),
     b"V": lambda s: s.line().decode("raw-unicode-escape"),
     b"X": lambda s: _text(s.take(s.unsigned(4))),
     b"\x8c": lambda s: _text(s.take(s.unsigned(1))),
     b"\x8d": lambda s: _text(s.take(s.unsigned(8))),
-    b"B": lambda s: s.take(s.unsigned(4)),
+    b"B": lambda s: s.raw(s.unsigned(4)),
     b"C": lambda s: s.take(s.unsigned(1)),
-    b"\x8e": lambda s: s.take(s.unsigned(8)),
+    b"\x8e": lambda s: s.raw(s.unsigned(8)),
     b"\x96": lambda s: s.take_array(s.unsigned(8)),
     b"]": lambda s: [],
     b"}": lambda s: {},

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dicmor_lib.data.files import show
 from dicmor_lib.modalities import MODALITIES
 
+NOTE_LENGTH = 600
 PADDING_SIDES = ("none", "front", "back", "both")
 
 
@@ -73,3 +75,33 @@ class ReadReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ReadReport:
+        """The inverse of `to_dict`, also after JSON. Values are taken over as plain numbers and printable text.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: if they are not such.
+        """
+        splits = {show(name): _split_report(split) for name, split in values["splits"].items()}
+        notes = [show(note, NOTE_LENGTH) for note in values["notes"]]
+        return cls(show(values["format"]), splits, bool(values["published_layout"]), notes)
+
+
+def _split_report(values: dict[str, Any]) -> SplitReport:
+    language, audio, vision = map(_modality_report, values["modalities"])
+    return SplitReport(int(values["samples"]), int(values["dropped"]), (language, audio, vision))
+
+
+def _modality_report(values: dict[str, Any]) -> ModalityReport:
+    lengths, right = values["lengths"], values["stored_lengths_right"]
+    return ModalityReport(
+        shape=tuple(map(int, values["shape"])),
+        dtype=show(values["dtype"]),
+        nonfinite=int(values["nonfinite"]),
+        absent=int(values["absent"]),
+        padding={side: int(values["padding"][side]) for side in PADDING_SIDES},
+        inner_zero_steps=int(values["inner_zero_steps"]),
+        lengths=None if lengths is None else (int(lengths[0]), float(lengths[1]), int(lengths[2])),
+        stored_lengths_right=None if right is None else float(right),
+    )

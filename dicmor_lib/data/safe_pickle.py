@@ -203,11 +203,15 @@ ACTIONS: dict[bytes, Callable[[Machine], object]] = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> object:
+def load(path: str | os.PathLike[str], *, mapped: bool = False) -> object:
     """The object in a pickle file, of any protocol, written by Python 2 or 3.
 
     It holds None, booleans, numbers, text, bytes, lists, tuples, sets, dicts, NumPy scalars and NumPy arrays
     of numbers and text (arrays may be read-only); object arrays only of text and numbers.
+
+    mapped: large arrays are windows onto the file, mapped into memory and not copied (from protocol 3 on, and
+    those of Python 2); they may be unaligned, and the file must stay as it is while they are used. Large bytes
+    outside arrays become memoryviews.
 
     Raises:
         UnsafePickleError: if the pickle names anything else. Nothing of it is looked up, imported or run.
@@ -215,7 +219,7 @@ def load(path: str | os.PathLike[str]) -> object:
     """
     name = show(path, 300)
     with open_data_file(path) as (handle, size):
-        source = Source(handle, size)
+        source = Source(handle, size, mapped)
         try:
             return Machine(source).run()
         except Unsafe as unsafe:

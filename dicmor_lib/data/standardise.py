@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dicmor_lib.data.dataset import MultimodalData, Split
+from dicmor_lib.data.dataset import Features, MultimodalData, Split
+from dicmor_lib.data.mapped import MappedFeatures
+from dicmor_lib.data.scaling import Moments, Scaling
 from dicmor_lib.errors import DataError, ShapeError
-from dicmor_lib.modalities import MODALITIES
 
 LIMIT = 10.0
 """Default bound of standardised values, in training standard deviations."""
@@ -37,11 +38,8 @@ class Standardiser:
         """Fitted on the valid steps of the observed sequences of the train split (or of the split given)."""
         split = data.train if isinstance(data, MultimodalData) else data
         moments = [channel_moments(x, split.lengths[:, m]) for m, x in enumerate(split.features)]
-        return cls(
-            mean=tuple(mean for mean, _, _ in moments),  # type: ignore[arg-type]
-            sd=tuple(np.where(constant, 1.0, sd) for _, sd, constant in moments),  # type: ignore[arg-type]
-            limit=limit,
-        )
+        scalings = [found.scaling(limit, m) for m, found in enumerate(moments)]
+        return cls(tuple(one.mean for one in scalings), tuple(one.sd for one in scalings), limit)  # type: ignore[arg-type]
 
     @property
     def feature_dims(self) -> tuple[int, int, int]:
@@ -50,6 +48,8 @@ class Standardiser:
 
     def apply(self, data: MultimodalData) -> MultimodalData:
         """All splits standardised; `data` itself is left as it is.
+
+        Features in memory are copied; those of a store are standardised whenever they are read, to the same values.
 
         Raises:
             ShapeError: if the channels are not those that were fitted.
@@ -67,25 +67,20 @@ class Standardiser:
         features = tuple(self._standardised(m, x, split.lengths[:, m]) for m, x in enumerate(split.features))
         return Split(features, split.lengths, split.observed, split.labels, split.ids, split.tokens)  # type: ignore[arg-type]
 
-    def _standardised(self, modality: int, x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def _standardised(self, modality: int, x: Features, lengths: np.ndarray) -> Features:
+        scaling = Scaling(self.mean[modality], self.sd[modality], self.limit, modality)
+        if isinstance(x, MappedFeatures):
+            return x.scaled(scaling)
         out = np.zeros(x.shape, np.float32)
-        for rows, valid in _chunks(x, lengths):
-            with np.errstate(over="ignore"):
-                steps = (x[rows][valid] - self.mean[modality]) / self.sd[modality]  # (steps, d) float64
-                out[rows][valid] = steps if self.limit is None else steps.clip(-self.limit, self.limit)
-        if not np.isfinite(out).all():
-            channel = int(np.flatnonzero(~np.isfinite(out).all(axis=(0, 1)))[0])
-            raise DataError(
-                f"channel {channel} of {MODALITIES[modality]} has values that overflow when standardised: "
-                "they lie too far from the training data; look at the file with `dicmor data check`"
-            )
+        for rows in _chunks(x):
+            scaling.apply(x[rows], lengths[rows], out[rows])
         return out
 
     def clipped(self, split: Split) -> tuple[int, int, int]:
         """How many values of each modality of a *standardised* split stand at the limit."""
         if self.limit is None:
             return 0, 0, 0
-        return tuple(int((np.abs(x) >= np.float32(self.limit)).sum()) for x in split.features)  # type: ignore[return-value]
+        return tuple(count_clipped(x, self.limit) for x in split.features)  # type: ignore[return-value]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, ready for JSON; numbers survive exactly."""
@@ -124,24 +119,41 @@ def _three_rows(rows: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray
     return tuple(arrays)  # type: ignore[return-value]
 
 
-def _chunks(x: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Slices of samples with their valid steps, a bool array (samples, T)."""
-    steps = np.arange(x.shape[1])
+def _chunks(x: Features) -> Iterator[slice]:
+    """Slices of samples."""
     for start in range(0, len(x), CHUNK):
-        rows = slice(start, start + CHUNK)
-        yield rows, steps < lengths[rows, None]
+        yield slice(start, start + CHUNK)
 
 
-def channel_moments(x: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, standard deviation and "does not vary" (bool), each (d,), over the valid steps of x (N, T, d)."""
+def _valid_steps(x: Features, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """All valid steps, (steps, d) for each chunk of samples."""
+    steps = np.arange(x.shape[1])
+    for rows in _chunks(x):
+        yield x[rows][steps < lengths[rows, None]]
+
+
+def count_clipped(x: Features, limit: float) -> int:
+    """How many values of x (N, T, d) lie at or beyond +-limit; a store knows it of its standardised training data."""
+    if isinstance(x, MappedFeatures) and x.clipped is not None:
+        return x.clipped
+    return sum(int((np.abs(x[rows]) >= np.float32(limit)).sum()) for rows in _chunks(x))
+
+
+def channel_moments(x: Features, lengths: np.ndarray) -> Moments:
+    """Mean, standard deviation and "does not vary" of each channel over the valid steps of x (N, T, d).
+
+    Those of a store's training features are known from its conversion; all others are computed, a chunk at a time.
+    """
+    if isinstance(x, MappedFeatures) and x.moments is not None and not x.scalings:
+        return x.moments
     total, count = np.zeros(x.shape[2]), max(int(lengths.sum()), 1)
-    for rows, valid in _chunks(x, lengths):
-        total += x[rows][valid].sum(0, dtype=np.float64)
+    for steps in _valid_steps(x, lengths):
+        total += steps.sum(0, dtype=np.float64)
     mean = total / count  # two passes, in float64: one pass would lose small variances beside large means
     squares = np.zeros(x.shape[2])
-    for rows, valid in _chunks(x, lengths):
-        squares += np.square(x[rows][valid] - mean).sum(0)
+    for steps in _valid_steps(x, lengths):
+        squares += np.square(steps - mean).sum(0)
     sd = np.sqrt(squares / count)
     # float32 keeps 7 digits: variation below that of the mean is rounding, not signal.
     constant = (sd <= 1e-6 * np.abs(mean)) | (sd < 1e-20)
-    return mean, sd, constant
+    return Moments(mean, sd, constant)

@@ -168,6 +168,6 @@ def last_steps(features: Features, lengths: np.ndarray) -> Features:
     last = []
     for modality, array in enumerate(features):
         length = np.asarray(lengths)[:, modality]
-        step = np.asarray(array)[np.arange(len(array)), np.maximum(length - 1, 0)].astype(np.float64)
+        step = array[np.arange(len(array)), np.maximum(length - 1, 0)].astype(np.float64)
         last.append(np.where(length[:, None] > 0, step, 0.0))
     return tuple(last)  # type: ignore[return-value]

@@ -9,6 +9,7 @@ from dicmor_lib.data.missingness import (
     PROTOCOLS,
     fixed_masks,
     frame_masks,
+    law_hash,
     load_masks,
     mask_hash,
     missing_count_shares,
@@ -188,6 +189,48 @@ def test_saved_masks_come_back_and_are_named_by_their_hash(tmp_path) -> None:
     np.testing.assert_array_equal(loaded, masks)
     assert about == {"protocol": "gcnet", "rate": 0.5, "seed": 5, "hash": digest}
     assert digest == mask_hash(masks) and len(digest) == 12
+
+
+def test_one_function_draws_the_masks_of_every_protocol() -> None:
+    lengths = np.array([[6, 2, 4], [1, 6, 0]])
+    np.testing.assert_array_equal(missing_masks("fixed-la", None, 4, 0), fixed_masks("la", 4))
+    frames = missing_masks("frames", 0.5, 2, 3, lengths=lengths, time=6)
+    np.testing.assert_array_equal(frames, frame_masks(0.5, 2, 6, lengths, 3))
+    assert frames.shape == (2, 6, 3)
+    for call, word in (
+        (lambda: missing_masks("fixed-la", 0.5, 4, 0), "has no rate; give None, not 0.5"),
+        (lambda: missing_masks("gcnet", None, 4, 0), "'gcnet' needs a missing rate"),
+        (lambda: missing_masks("frames", 0.5, 4, 0), "need the lengths"),
+        (lambda: missing_masks("fixed-x", None, 4, 0), "not a set of the letters"),
+    ):
+        with pytest.raises((ConfigError, PatternError), match=word):
+            call()
+
+
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, "fixed-av", "frames"])
+def test_masks_of_every_protocol_are_saved_reloaded_and_hashed(protocol: str, tmp_path) -> None:
+    rate = None if protocol == "fixed-av" else 0.3
+    more = {"lengths": np.full((9, 3), 5), "time": 7} if protocol == "frames" else {}
+    masks = missing_masks(protocol, rate, 9, 4, **more)
+    digest = save_masks(tmp_path / "masks.npz", masks, protocol=protocol, rate=rate, seed=4)
+    loaded, about = load_masks(tmp_path / "masks.npz")
+    np.testing.assert_array_equal(loaded, missing_masks(protocol, rate, 9, 4, **more))
+    assert about == {"protocol": protocol, "rate": rate, "seed": 4, "hash": digest}
+    assert mask_hash(loaded) == digest and sorted(p.name for p in tmp_path.iterdir()) == ["masks.npz"]
+
+
+def test_a_laws_name_sees_every_share_and_not_their_order_or_rounding() -> None:
+    law = pattern_shares("gcnet", 0.4)
+    assert law_hash(law) == law_hash(dict(reversed(law.items()))) and len(law_hash(law)) == 12
+    assert law_hash(law) == law_hash({p: share + 1e-12 for p, share in law.items()})
+    assert law_hash({"l": 0.5, "va": 0.5}) == law_hash({"av": 0.5, "l": 0.5, "lav": 0.0})
+    names = {
+        law_hash(pattern_shares(p, r))
+        for p in ("dicmor", "gcnet", "independent", "mplmm")
+        for r in (0.3, 0.5)
+    }
+    names |= {law_hash(law | {a: law[b], b: law[a]}) for a, b in (("l", "la"), ("av", "lav"))}
+    assert len(names) == 10
 
 
 def test_hash_sees_every_bit_and_the_shape() -> None:
