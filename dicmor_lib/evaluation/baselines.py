@@ -89,6 +89,12 @@ class Imputer(ABC):
                 filled[target, rows] = np.where(wanted[rows, target][..., None], estimate, 0.0)
         return filled
 
+    def other_estimates(
+        self, shallow: np.ndarray, lengths: np.ndarray, available: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return further estimates by name, arguments and shapes as in `fill`; nothing is predicted from them."""
+        return {}
+
     def _training_pairs(
         self,
         shallow: np.ndarray,
@@ -105,8 +111,7 @@ class Imputer(ABC):
         large data.
         """
         rows = list(sources)
-        exist = inside[rows].any(axis=2).all(axis=0)  # (N,)
-        clip, step = np.nonzero(inside[target] & inside[rows].any(axis=0) & exist[:, None])
+        clip, step = np.nonzero(training_steps(inside, target, sources))
         if len(clip) > most_steps:
             kept = np.sort(rng.choice(len(clip), most_steps, replace=False))
             clip, step = clip[kept], step[kept]
@@ -164,6 +169,16 @@ class MeanFill(Imputer):
         self, target: int, sources: tuple[int, ...], features: np.ndarray, seen: np.ndarray
     ) -> np.ndarray:
         return self.frame.mean[target]
+
+
+def training_steps(inside: np.ndarray, target: int, sources: tuple[int, ...]) -> np.ndarray:
+    """Return the steps (N, T) of inside (3, N, T) from which the target can be learned given these sources.
+
+    The target is valid there, all sources exist in the clip, and at least one of them has not ended.
+    """
+    rows = list(sources)
+    exist = inside[rows].any(axis=2).all(axis=0)  # (N,)
+    return inside[target] & inside[rows].any(axis=0) & exist[:, None]
 
 
 def target_source_pairs() -> list[tuple[int, tuple[int, ...]]]:

@@ -14,10 +14,12 @@ from dicmor_lib.data.dataset import MultimodalData, Split
 from dicmor_lib.data.missingness import mask_hash
 from dicmor_lib.errors import ConfigError, DataError
 from dicmor_lib.evaluation import render, table_files
+from dicmor_lib.evaluation.autoencoder import AutoEncoder
 from dicmor_lib.evaluation.baselines import Imputer, MeanFill, ZeroFill
 from dicmor_lib.evaluation.bench import Bench, BenchRun
 from dicmor_lib.evaluation.bootstrap import LEVEL, RESAMPLES
 from dicmor_lib.evaluation.distances import Distance, distances_by_target
+from dicmor_lib.evaluation.gaussian import GaussianConditional
 from dicmor_lib.evaluation.labels import majority_share
 from dicmor_lib.evaluation.neighbours import NearestNeighbours
 from dicmor_lib.evaluation.passes import BATCH_SIZE
@@ -31,6 +33,8 @@ from dicmor_lib.model import DiCMoR
 MODEL_NAME = "DiCMoR"
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, what) after each step of an evaluation."""
+Observer = Callable[[str, Bench, BenchRun], None]
+"""Called as observer(pattern, bench, run) with everything that was computed under one pattern's mask."""
 
 
 @dataclass
@@ -75,7 +79,14 @@ class Evaluation:
 
 def default_imputers() -> list[Imputer]:
     """Return new, unfitted instances of the imputers every table has."""
-    return [ZeroFill(), MeanFill(), RidgeImpute(), NearestNeighbours()]
+    return [
+        ZeroFill(),
+        MeanFill(),
+        GaussianConditional(),
+        RidgeImpute(),
+        NearestNeighbours(),
+        AutoEncoder(),
+    ]
 
 
 def evaluate(
@@ -93,6 +104,7 @@ def evaluate(
     level: float = LEVEL,
     extra: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    observer: Observer | None = None,
 ) -> Evaluation:
     """Score a model and all baselines under each pattern, on identical samples and masks.
 
@@ -104,8 +116,8 @@ def evaluate(
         patterns: sets of available modalities. A modality that a sample does not have stays missing;
             samples with nothing left are excluded and counted, and a pattern that no sample has is left out
             with a note.
-        imputers: default: zero-fill, mean-fill, ridge, k nearest. Others may be added; the table refuses to
-            exist without these four.
+        imputers: default: those of `default_imputers`. Others may be added; the table refuses to exist
+            without these six.
         permutations: measure distances between recovered and real features too, with so many relabellings
             for the p-values (200 is usual); None: no distances.
         batch_size: samples per forward pass.
@@ -113,6 +125,8 @@ def evaluate(
         extra: further facts for the table's info, such as the training seed; "notes" is a list of
             sentences.
         progress: called after each pattern and method.
+        observer: called after each pattern with the fitted methods and all they said under its mask, so
+            that more can be measured on the same pass; what it keeps is its own, nothing is kept here.
 
     Raises:
         ConfigError: if the split's name is unknown.
@@ -134,6 +148,8 @@ def evaluate(
         recovery.errors |= {(pattern, *key): error for key, error in _errors(bench, result).items()}
         if permutations is not None:
             distances += _distances(bench, result, pattern, permutations, seed)
+        if observer is not None:
+            observer(pattern, bench, result)
     predictions = PatternPredictions(
         patterns=tuple(masks),
         label=tested.labels.astype(np.float64),
@@ -149,7 +165,7 @@ def evaluate(
 def _errors(bench: Bench, run: BenchRun) -> dict[tuple[str, str], np.ndarray]:
     real = run.real
     return errors_by_target(
-        run.estimates, real.features, real.lengths, real.observed, run.available, bench.frame
+        run.estimates, real.features, real.lengths, real.observed, run.available, bench.frame, run.steps
     )
 
 
@@ -165,6 +181,7 @@ def _distances(bench: Bench, run: BenchRun, pattern: str, permutations: int, see
         bench.frame,
         label,
         seed=seed,
+        inside=run.steps,
         permutations=permutations,
     )
     return [dataclasses.replace(row, pattern=pattern) for row in rows]

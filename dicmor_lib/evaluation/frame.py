@@ -35,6 +35,18 @@ def inside_steps(lengths: np.ndarray, mask: np.ndarray, steps: int) -> np.ndarra
     return valid_steps(np.where(mask, lengths, 0), steps).transpose(1, 0, 2)
 
 
+def comparable_steps(
+    lengths: np.ndarray, observed: np.ndarray, available: np.ndarray, steps: int
+) -> np.ndarray:
+    """Return (3, N, steps) bool: where a missing modality is real and every method fills it in.
+
+    That is inside the real sequence (lengths, observed (N, 3)) and inside the longest available source.
+    """
+    recovered = effective_lengths(lengths, available)  # every method fills in this many steps
+    missing = observed & ~available & available.any(axis=1, keepdims=True)
+    return inside_steps(np.minimum(lengths, recovered), missing, steps)
+
+
 @dataclass(frozen=True)
 class ShallowFrame:
     """Mean and standard deviation (3, d) of real training shallow features; a constant channel has sd 1."""

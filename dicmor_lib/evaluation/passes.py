@@ -109,8 +109,13 @@ def predict_filled(
     """Return the fusion's predictions (N,) from shallow features (3, N, T, d) without gaps."""
     full = effective_lengths(lengths, available)
     prediction = np.empty(filled.shape[1])
+    order = np.arange(filled.shape[1])
+    if (
+        model.config.honour_lengths
+    ):  # then padding changes nothing, and batches of like lengths have the least
+        order = np.argsort(full.max(axis=1), kind="stable")
     with evaluating(model) as device:
-        for index in index_batches(np.arange(filled.shape[1]), batch_size):
+        for index in index_batches(order, batch_size):
             steps = max(int(full[index].max()), 1)
             x = torch.from_numpy(np.ascontiguousarray(filled[:, index, :steps])).float().to(device)
             out = model.predict_from_shallow(x, torch.from_numpy(full[index]).to(device))
@@ -140,6 +145,13 @@ def join_padded(parts: list[np.ndarray]) -> np.ndarray:
     """Join (3, B, T_b, d) along B; shorter ones get zero steps at their end."""
     steps = max(part.shape[2] for part in parts)
     return np.concatenate([with_steps(part, steps) for part in parts], axis=1)
+
+
+def shifted_steps(values: np.ndarray, shift: int, steps: int) -> np.ndarray:
+    """Return (3, B, T, d) with T = steps in which step t holds what was at step t - shift; zeros elsewhere."""
+    if shift < 0:
+        return with_steps(values[:, :, -shift:], steps)
+    return with_steps(np.pad(values, ((0, 0), (0, 0), (shift, 0), (0, 0))), steps)
 
 
 def with_steps(values: np.ndarray, steps: int) -> np.ndarray:

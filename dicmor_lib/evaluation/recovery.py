@@ -2,8 +2,8 @@
 
 The error is the mean squared error in units of the real training features' standard deviation per channel
 (`ShallowFrame`). Filling in the training mean costs about 1; below 1 something was recovered. All
-methods are compared on the same steps: those that exist in the real sequence and lie within the recovered
-length (the longest available source's). The error before (transferred) and after the RCABs (recovered) is
+methods are compared on the same steps: those that exist in the real sequence, lie within the recovered
+length (the longest available source's) and that all compared methods recover. The error before (transferred) and after the RCABs (recovered) is
 told apart.
 """
 
@@ -19,7 +19,8 @@ import numpy as np
 
 from dicmor_lib.errors import DataError
 from dicmor_lib.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate, mean_estimate, resample_counts
-from dicmor_lib.evaluation.frame import ShallowFrame, effective_lengths, inside_steps
+from dicmor_lib.evaluation.frame import ShallowFrame, comparable_steps
+from dicmor_lib.evaluation.render import mask_line
 from dicmor_lib.modalities import MODALITIES
 
 
@@ -75,12 +76,24 @@ class RecoveryErrors:
         facts = ("data", "sha256", "synthetic", "split")
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*facts, "pattern", "missing", "method", "n", "mse", "mse_low", "mse_high"])
+            header = [*facts, "pattern", "mask_hash", "missing", "method", "n", "mse", "mse_low", "mse_high"]
+            writer.writerow(header)
             for (pattern, target, method), values in self.errors.items():
                 e = self.estimate(pattern, target, method)
                 known = [self.info.get(name, "") for name in facts]
+                digest = self.info.get("masks", {}).get(pattern, {}).get("hash", "")
                 writer.writerow(
-                    [*known, pattern, target, method, len(values), repr(e.value), repr(e.low), repr(e.high)]
+                    [
+                        *known,
+                        pattern,
+                        digest,
+                        target,
+                        method,
+                        len(values),
+                        repr(e.value),
+                        repr(e.low),
+                        repr(e.high),
+                    ]
                 )
 
     def _heading(self) -> list[str]:
@@ -91,6 +104,7 @@ class RecoveryErrors:
             *synthetic,
             "Recovery error: mean squared error of shallow features in training standard deviations "
             "(filling in the training mean costs about 1; lower is better).",
+            *mask_line(self.info),
         ]
 
     def _of(self, pattern: str, target: str, method: str) -> np.ndarray:
@@ -125,21 +139,24 @@ def errors_by_target(
     observed: np.ndarray,
     available: np.ndarray,
     frame: ShallowFrame,
+    inside: np.ndarray | None = None,
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return (target, method) -> (n,) errors over the samples whose target is observed but not available.
+
+    A sample without a step to compare is left out, for all methods.
 
     Args:
         estimates: method -> filled-in shallow features (3, N, T, d)
         real: (3, N, T, d) with lengths (N, 3) and observed (N, 3)
         available: (N, 3) bool, within observed
         frame: the units
+        inside: (3, N, T) bool, steps that may be compared at all; default: every step
     """
-    steps = real.shape[2]
-    recovered = effective_lengths(lengths, available)  # every method fills in this many steps
-    both = inside_steps(np.minimum(lengths, recovered), observed & ~available, steps)  # (3, N, T)
+    both = comparable_steps(lengths, observed, available, real.shape[2])  # (3, N, T)
+    both = both if inside is None else both & inside
     errors = {}
     for target, name in enumerate(MODALITIES):
-        rows = both[target].any(axis=1) & available.any(axis=1)
+        rows = both[target].any(axis=1)
         if not rows.any():
             continue
         for method, values in estimates.items():

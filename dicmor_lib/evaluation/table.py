@@ -17,7 +17,15 @@ from dicmor_lib.evaluation.bootstrap import (
 )
 from dicmor_lib.evaluation.predictions import PatternPredictions
 
-REQUIRED_BASELINES: tuple[str, ...] = ("zero-fill", "mean-fill", "ridge", "k nearest", "majority")
+REQUIRED_BASELINES: tuple[str, ...] = (
+    "zero-fill",
+    "mean-fill",
+    "gaussian",
+    "ridge",
+    "k nearest",
+    "auto-encoder",
+    "majority",
+)
 """Without a row of each of these beside it, no result of a model can be put into a table."""
 
 

@@ -23,6 +23,8 @@ from dicmor_lib.plots.style import (
 )
 
 _BASELINES = (*REQUIRED_BASELINES, RidgeLastStep.name)
+_COLOURS = (*SERIES_COLOURS, "#767676", "#767676")  # grey: the two references that fill in nothing
+_MARKERS = (*SERIES_MARKERS, "*", "p")
 
 
 @house_figure
@@ -108,13 +110,13 @@ def _dots(groups: dict[str, dict[str, Estimate]], names: list[str], width: float
 
 
 def _look(method: str, position: int) -> dict[str, Any]:
-    """Colour and marker of a method: the same in every figure. Filled, but hollow before the RCABs."""
-    name = method.removesuffix(" recovered").removesuffix(" transferred")
+    """Colour and marker of a method: the same in every figure. Filled, but hollow before the RCABs and for draws."""
+    name = method.removesuffix(" recovered").removesuffix(" transferred").removesuffix(" sample")
     i = _BASELINES.index(name) + 1 if name in _BASELINES else 0 if position < 2 else position
-    hollow = method.endswith(" transferred") or (name not in _BASELINES and position >= 2)
-    colour = SERIES_COLOURS[i % len(SERIES_COLOURS)]
+    hollow = method.endswith((" transferred", " sample")) or (name not in _BASELINES and position >= 2)
+    colour = _COLOURS[i % len(_COLOURS)]
     face = "white" if hollow else colour
-    return dict(color=colour, mfc=face, marker=SERIES_MARKERS[i % len(SERIES_MARKERS)], linestyle="")
+    return dict(color=colour, mfc=face, marker=_MARKERS[i % len(_MARKERS)], linestyle="")
 
 
 def _legend(figure: HouseFigure) -> None:

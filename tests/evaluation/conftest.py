@@ -10,7 +10,9 @@ import torch
 from dicmor_lib import DiCMoR, DiCMoRConfig
 from dicmor_lib.data.dataset import MultimodalData
 from dicmor_lib.data.oracle import Oracle
-from dicmor_lib.evaluation.evaluate import Evaluation, evaluate
+from dicmor_lib.evaluation.autoencoder import AutoEncoder
+from dicmor_lib.evaluation.baselines import Imputer
+from dicmor_lib.evaluation.evaluate import Evaluation, default_imputers, evaluate
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,16 @@ def models(oracle_data, small_model) -> tuple[DiCMoR, DiCMoR]:
     model, stage1 = small_model(0), small_model(1)
     stage1.shallow.load_state_dict(model.shallow.state_dict())
     return model, stage1
+
+
+@pytest.fixture(scope="session")
+def quick_imputers() -> Callable[[], list[Imputer]]:
+    """quick_imputers(): the imputers of every table, with an auto-encoder that barely trains."""
+
+    def build() -> list[Imputer]:
+        return [*default_imputers()[:-1], AutoEncoder(width=8, epochs=1)]
+
+    return build
 
 
 @pytest.fixture(scope="session")

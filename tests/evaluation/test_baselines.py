@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 
 from dicmor_lib.errors import ConfigError, DataError, PatternError, ShapeError
+from dicmor_lib.evaluation.autoencoder import AutoEncoder
 from dicmor_lib.evaluation.baselines import MeanFill, ZeroFill
 from dicmor_lib.evaluation.frame import effective_lengths, valid_steps
+from dicmor_lib.evaluation.gaussian import GaussianConditional
 from dicmor_lib.evaluation.neighbours import NearestNeighbours
 from dicmor_lib.evaluation.ridge import RidgeImpute, ridge_gcv
 from dicmor_lib.modalities import PATTERNS, pattern_mask
 
 N, T, D = 60, 7, 4
-IMPUTERS = [ZeroFill, MeanFill, RidgeImpute, NearestNeighbours]
+
+
+def short_autoencoder() -> AutoEncoder:
+    return AutoEncoder(width=8, epochs=2)
+
+
+IMPUTERS = [ZeroFill, MeanFill, GaussianConditional, RidgeImpute, NearestNeighbours, short_autoencoder]
 
 
 def linear_clips(seed: int, noise: float = 0.0, n: int = N) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +166,7 @@ def test_where_one_source_has_ended_it_counts_as_its_mean():
     np.testing.assert_allclose(filled[2], fitted.fill(mean_language, lengths, mask("la"))[2], atol=1e-5)
 
 
-@pytest.mark.parametrize("imputer", [RidgeImpute, NearestNeighbours])
+@pytest.mark.parametrize("imputer", [RidgeImpute, NearestNeighbours, GaussianConditional, short_autoencoder])
 def test_sources_never_seen_with_the_target_fall_back_to_the_mean(imputer):
     shallow, lengths = linear_clips(8)
     observed = everything()

@@ -104,7 +104,7 @@ def test_what_is_unavailable_in_the_test_split_changes_nothing(models, oracle_da
     assert np.array_equal(clean.recovered, dirty.recovered)
 
 
-def test_samples_with_nothing_of_the_pattern_are_left_out_and_counted(models, oracle_data):
+def test_samples_with_nothing_of_the_pattern_are_left_out_and_counted(models, oracle_data, quick_imputers):
     test = oracle_data.test
     observed, lengths = test.observed.copy(), test.lengths.copy()
     observed[:4, 0], lengths[:4, 0] = False, 0
@@ -113,7 +113,9 @@ def test_samples_with_nothing_of_the_pattern_are_left_out_and_counted(models, or
     )
     partial = dataclasses.replace(test, features=features, observed=observed, lengths=lengths)
     data = oracle_data.replace_splits({"test": partial})
-    result = evaluate(models[0], data, stage1=models[1], patterns=["l", "va"], resamples=20)
+    result = evaluate(
+        models[0], data, stage1=models[1], imputers=quick_imputers(), patterns=["l", "va"], resamples=20
+    )
     assert result.table.row("l", "DiCMoR").n == len(test) - 4 and result.table.row("av", "ridge").n == len(
         test
     )
@@ -122,20 +124,30 @@ def test_samples_with_nothing_of_the_pattern_are_left_out_and_counted(models, or
     assert len(result.recovery.errors["av", "language", "ridge"]) == len(test) - 4  # no truth, no error
 
 
-def test_a_pattern_that_no_sample_has_is_left_out_with_a_note(models, oracle_data):
+def test_a_pattern_that_no_sample_has_is_left_out_with_a_note(models, oracle_data, quick_imputers):
     test = oracle_data.test
     observed, lengths = test.observed.copy(), test.lengths.copy()
     observed[:, 0], lengths[:, 0] = False, 0
     without = dataclasses.replace(test, observed=observed, lengths=lengths)
     data = oracle_data.replace_splits({"test": without})
-    result = evaluate(models[0], data, stage1=models[1], patterns=["l", "a"], resamples=20)
+    result = evaluate(
+        models[0], data, stage1=models[1], imputers=quick_imputers(), patterns=["l", "a"], resamples=20
+    )
     assert result.table.patterns == ["a"] and "No sample has anything of the pattern l." in result.to_text()
     with pytest.raises(DataError, match="no sample has anything of the pattern l"):
-        evaluate(models[0], data, stage1=models[1], patterns=["l"])
+        evaluate(models[0], data, stage1=models[1], imputers=quick_imputers(), patterns=["l"])
 
 
-def test_distances_on_request_stand_beside_their_noise_floor(models, oracle_data, tmp_path):
-    result = evaluate(models[0], oracle_data, stage1=models[1], patterns=["la"], permutations=9, resamples=20)
+def test_distances_on_request_stand_beside_their_noise_floor(models, oracle_data, tmp_path, quick_imputers):
+    result = evaluate(
+        models[0],
+        oracle_data,
+        stage1=models[1],
+        imputers=quick_imputers(),
+        patterns=["la"],
+        permutations=9,
+        resamples=20,
+    )
     methods = {row.method for row in result.distances}
     assert methods == {
         "real",
@@ -143,8 +155,11 @@ def test_distances_on_request_stand_beside_their_noise_floor(models, oracle_data
         "DiCMoR recovered",
         "zero-fill",
         "mean-fill",
+        "gaussian",
+        "gaussian sample",
         "ridge",
         "k nearest",
+        "auto-encoder",
     }
     assert {(row.pattern, row.target) for row in result.distances} == {("la", "vision")}
     text = result.to_text()
@@ -155,9 +170,11 @@ def test_distances_on_request_stand_beside_their_noise_floor(models, oracle_data
     assert float(lines[0]["value"]) == result.distances[0].value and lines[0]["synthetic"] == "True"
 
 
-def test_several_models_stand_on_the_same_masks(models, oracle_data, small_model):
+def test_several_models_stand_on_the_same_masks(models, oracle_data, small_model, quick_imputers):
     named = {"DiCMoR": models[0], "no mixing": small_model(2, mixing="none")}
-    result = evaluate(named, oracle_data, stage1=models[1], patterns=["l"], resamples=20)
+    result = evaluate(
+        named, oracle_data, stage1=models[1], imputers=quick_imputers(), patterns=["l"], resamples=20
+    )
     assert result.table.methods[:2] == ["DiCMoR", "no mixing"]
     # "no mixing" has its own C^m, so its recovered features live in another space.
     assert (
@@ -166,21 +183,25 @@ def test_several_models_stand_on_the_same_masks(models, oracle_data, small_model
     assert any("no mixing" in note for note in result.table.info["notes"])
 
 
-def test_the_published_configuration_can_be_evaluated_too(oracle_data, small_model):
+def test_the_published_configuration_can_be_evaluated_too(oracle_data, small_model, quick_imputers):
     model = small_model(0, honour_lengths=False, mixing="none", scale_map="sigmoid", shift_first=True)
-    result = evaluate(model, oracle_data, stage1=model, patterns=["la", "lav"], resamples=20)
+    result = evaluate(
+        model, oracle_data, stage1=model, imputers=quick_imputers(), patterns=["la", "lav"], resamples=20
+    )
     assert np.isfinite(result.table.value("la", "DiCMoR", "mae"))
     assert np.isfinite(result.recovery.estimate("la", "vision", "DiCMoR recovered").value)
 
 
 def test_a_result_without_the_baselines_does_not_exist(models, oracle_data):
-    with pytest.raises(DataError, match="lack the baselines mean-fill, ridge, k nearest"):
+    with pytest.raises(
+        DataError, match="lack the baselines mean-fill, gaussian, ridge, k nearest, auto-encoder;"
+    ):
         evaluate(
             models[0], oracle_data, stage1=models[1], patterns=["l"], imputers=[ZeroFill()], resamples=20
         )
 
 
-def test_an_imputer_can_be_added(models, oracle_data):
+def test_an_imputer_can_be_added(models, oracle_data, quick_imputers):
     class HalfMean(Imputer):
         name = "half the mean"
 
@@ -190,19 +211,20 @@ def test_an_imputer_can_be_added(models, oracle_data):
         def _estimate(self, target, sources, features, seen):
             return self.frame.mean[target] / 2
 
-    imputers = [*default_imputers(), HalfMean()]
+    imputers = [*quick_imputers(), HalfMean()]
     result = evaluate(
         models[0], oracle_data, stage1=models[1], patterns=["v"], imputers=imputers, resamples=20
     )
     assert np.isfinite(result.table.value("v", "half the mean", "mae"))
 
 
-def test_progress_ends_at_its_total(models, oracle_data):
+def test_progress_ends_at_its_total(models, oracle_data, quick_imputers):
     calls = []
     evaluate(
         models[0],
         oracle_data,
         stage1=models[1],
+        imputers=quick_imputers(),
         patterns=["l", "lav"],
         resamples=20,
         progress=lambda done, total, what: calls.append((done, total, what)),
