@@ -84,14 +84,49 @@ def weighted_metrics(prediction: np.ndarray, label: np.ndarray, weights: np.ndar
     total = weights.sum(axis=1)
     if (weights < 0).any() or not (total > 0).all():
         raise DataError("weights must be at least 0 and each row must have a positive sum")
-    signed = label != 0
+    return metrics_of_sums(weights @ sample_terms(prediction, label, moment_frame(prediction, label)))
+
+
+def sample_terms(
+    prediction: np.ndarray, label: np.ndarray, frame: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Return (N, 16): what each sample adds to the sums that all metrics are functions of.
+
+    The sums may run over samples, over weighted samples, or over several sets of samples mixed with any
+    weights: `metrics_of_sums` turns them into metrics. Columns: true positive, true negative, false positive,
+    false negative among non-zero labels (0-3) and among all (4-7); equal class, absolute error, one (8-10);
+    x, y, xx, yy, xy (11-15), where x and y are prediction and label in the units of `frame`.
+    """
+    mean_x, sd_x, mean_y, sd_y = frame
+    signed = (label != 0)[:, None]
+    cells = [signed * _cells(label > 0, prediction > 0), _cells(label >= 0, prediction >= 0)]
+    sums = [
+        sentiment_class(label) == sentiment_class(prediction),
+        np.abs(prediction - label),
+        np.ones(len(label)),
+    ]
+    x, y = (prediction - mean_x) / sd_x, (label - mean_y) / sd_y
+    return np.column_stack([*cells, *sums, x, y, x * x, y * y, x * y]).astype(np.float64)
+
+
+def moment_frame(prediction: np.ndarray, label: np.ndarray) -> tuple[float, float, float, float]:
+    """Return mean and sd of predictions and labels, in whose units moments do not cancel.
+
+    Pearson's r is the same in any units. A constant has an infinite sd: its moments vanish, and so does its r.
+    """
+    return tuple(
+        float(f) for x in (prediction, label) for f in (x.mean(), x.std() if np.ptp(x) > 0 else np.inf)
+    )  # type: ignore[return-value]
+
+
+def metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Return every metric from sums (R, 16) of `sample_terms`: name -> (R,), NaN where there is none."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        acc2, f1 = _weighted_two_class(label > 0, prediction > 0, weights * signed)
-        acc2_nonneg, f1_nonneg = _weighted_two_class(label >= 0, prediction >= 0, weights)
-        same_class = sentiment_class(label) == sentiment_class(prediction)
-        values = (acc2, f1, acc2_nonneg, f1_nonneg)
-        values += (weights @ same_class / total, weights @ np.abs(prediction - label) / total)
-        values += (_weighted_pearson(prediction, label, weights, total),)
+        acc2, f1 = _accuracy_and_f1(sums[:, 0:4])
+        acc2_nonneg, f1_nonneg = _accuracy_and_f1(sums[:, 4:8])
+        total = sums[:, 10]
+        values = (acc2, f1, acc2_nonneg, f1_nonneg, sums[:, 8] / total, sums[:, 9] / total)
+        values += (_pearson(sums[:, 11:16] / total[:, None]),)
     return dict(zip(METRICS, values, strict=True))
 
 
@@ -121,12 +156,14 @@ def _two_class(truth: np.ndarray, guess: np.ndarray) -> tuple[float, float]:
     )
 
 
-def _weighted_two_class(
-    truth: np.ndarray, guess: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and weighted F1 from weighted confusion counts: (R,) each."""
-    cells = np.stack([truth & guess, ~truth & ~guess, ~truth & guess, truth & ~guess], axis=1)  # (N, 4)
-    true_pos, true_neg, false_pos, false_neg = (weights @ cells).T
+def _cells(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """(N, 4) bool: true positive, true negative, false positive, false negative."""
+    return np.stack([truth & guess, ~truth & ~guess, ~truth & guess, truth & ~guess], axis=1)
+
+
+def _accuracy_and_f1(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and weighted F1 from confusion counts (R, 4): (R,) each."""
+    true_pos, true_neg, false_pos, false_neg = cells.T
     positive, negative = true_pos + false_neg, true_neg + false_pos
     # F1 = 2 TP / (2 TP + FP + FN) of each class; one that is neither there nor guessed has F1 0, weight 0.
     wrong = false_pos + false_neg
@@ -136,13 +173,9 @@ def _weighted_two_class(
     return (true_pos + true_neg) / total, (positive * f1_positive + negative * f1_negative) / total
 
 
-def _weighted_pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray, total: np.ndarray) -> np.ndarray:
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return np.full(len(weights), np.nan)
-    # Centred and scaled first, so that the moments below do not cancel.
-    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
-    moments = np.stack([x, y, x * x, y * y, x * y], axis=1)  # (N, 5)
-    mean_x, mean_y, xx, yy, xy = (weights @ moments).T / total
+def _pearson(moments: np.ndarray) -> np.ndarray:
+    """Pearson's r from the means (R, 5) of x, y, xx, yy, xy."""
+    mean_x, mean_y, xx, yy, xy = moments.T
     variance_x, variance_y = xx - mean_x**2, yy - mean_y**2
     tiny = 1e-12  # a resample of one repeated value: its variance is rounding only
     exists = (variance_x > tiny) & (variance_y > tiny)

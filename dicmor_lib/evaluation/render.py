@@ -1,7 +1,7 @@
 """Results as aligned text and Markdown, rounded for reading; `table_files` keeps every digit.
 
-Only complete tables can be rendered: an `EvaluationTable` or a `ProtocolTable` does not exist without its
-baselines.
+Only complete tables can be rendered: an `EvaluationTable` does not exist without its baselines. Scores under
+protocols are rendered by `protocol_tables`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from dicmor_lib.evaluation.bootstrap import Estimate
 from dicmor_lib.evaluation.distances import FLOOR, POOLED, Distance
 from dicmor_lib.evaluation.metrics import METRIC_TITLES
-from dicmor_lib.evaluation.protocols import MIXED, ProtocolTable
 from dicmor_lib.evaluation.table import EvaluationTable
 
 SHOWN: tuple[str, ...] = ("acc2", "f1", "acc7", "mae", "pearson")
@@ -22,8 +21,8 @@ PATTERN_NOTE = (
     "Pattern: the modalities that are available (l language, a audio, v vision); the rest is missing."
 )
 IMPUTER_NOTE = (
-    "zero-fill, mean-fill, ridge and k nearest fill in the missing shallow features; the model trained on "
-    "complete data (stage 1) then predicts. With nothing missing they are all that model."
+    "zero-fill, mean-fill, gaussian, ridge, k nearest and auto-encoder fill in the missing shallow features; "
+    "the model trained on complete data (stage 1) then predicts. With nothing missing they are all that model."
 )
 
 
@@ -63,10 +62,13 @@ def provenance(info: Mapping[str, Any]) -> list[str]:
         f"Intervals: {info['level']:.0%} percentile bootstrap over samples, {info['resamples']} resamples, "
         f"seed {info['seed']}; the spread between training seeds is not in them."
     )
-    hashes = [f"{pattern} {mask['hash'][:8]}" for pattern, mask in info.get("masks", {}).items()]
-    if hashes:
-        lines.append(f"Masks: {', '.join(hashes)}.")
-    return lines
+    return [*lines, *mask_line(info)]
+
+
+def mask_line(info: Mapping[str, Any]) -> list[str]:
+    """Return the line with the hash of every pattern's mask, or nothing if no mask was used."""
+    hashes = [f"{pattern} {mask['hash']}" for pattern, mask in info.get("masks", {}).items()]
+    return [f"Masks: {', '.join(hashes)}."] if hashes else []
 
 
 def notes(table: EvaluationTable) -> list[str]:
@@ -78,7 +80,7 @@ def notes(table: EvaluationTable) -> list[str]:
         lines.append(
             "majority is the training labels' median; the best constant known in hindsight, the majority "
             f"class of the {table.info['split']} split itself, has an Acc-2 of "
-            f"{_short(table.info['majority_share'], 3)}."
+            f"{short_number(table.info['majority_share'], 3)}."
         )
     if any(math.isnan(row.metrics["pearson"].value) for row in table.rows):
         lines.append("A dash: the number does not exist (a constant prediction has no correlation).")
@@ -93,63 +95,54 @@ def format_estimate(estimate: Estimate) -> str:
     """Return ".783 [.75, .82]", or a dash if the value does not exist."""
     if math.isnan(estimate.value):
         return "-"
-    return f"{_short(estimate.value, 3)} [{_short(estimate.low, 2)}, {_short(estimate.high, 2)}]"
-
-
-def protocols_to_text(table: ProtocolTable, metrics: tuple[str, ...] = SHOWN) -> str:
-    """Return the scores under random-missing protocols as aligned text."""
-    titles = [METRIC_TITLES[m] + (" (mixed)" if m in MIXED else "") for m in metrics]
-    lines = [["protocol", "method", "rate", *titles]]
-    for s in table.scores:
-        lines.append([s.protocol, s.method, f"{s.rate:g}", *(format_estimate(s.metrics[m]) for m in metrics)])
-    return "\n".join(
-        [
-            *provenance(table.info),
-            "",
-            *aligned(lines),
-            "",
-            "Expected over all masks of a protocol, computed from the seven fixed patterns; none is drawn.",
-            "(mixed): from confusion counts or moments mixed with the patterns' shares; no mean over masks.",
-        ]
-    )
+    return f"{short_number(estimate.value, 3)} [{short_number(estimate.low, 2)}, {short_number(estimate.high, 2)}]"
 
 
 def distances_to_text(distances: Sequence[Distance], info: Mapping[str, Any], group: str = POOLED) -> str:
-    """Return the distances of one group of clips as aligned text, a block per statistic."""
+    """Return the distances of one group of clips as aligned text, a block per space and statistic."""
     rows = [row for row in distances if row.group == group]
-    found = {(row.statistic, row.pattern, row.target, row.method): row for row in rows}
-    methods = list(dict.fromkeys(row.method for row in rows))
     lines = [SYNTHETIC_NOTE] if info.get("synthetic") else []
     lines.append(
-        f"Distances between recovered and real shallow features ({group}), in training standard deviations, "
-        "on halves of the clips, one step per clip; p-values in brackets. "
-        f"'{FLOOR}' is the noise floor, real against real."
+        f"Distances between recovered and real features ({group}), in training standard deviations, on halves "
+        "of the clips, one step per clip; p-values in brackets. Space 'feature': shallow features; 'latent': "
+        f"their latents by the reference model's flows. '{FLOOR}' is the noise floor, real against real."
     )
-    for statistic in dict.fromkeys(row.statistic for row in rows):
-        cases = list(dict.fromkeys((row.pattern, row.target) for row in rows if row.statistic == statistic))
-        cells = [["pattern", "missing", *methods]]
-        for case in cases:
-            chosen = [found.get((statistic, *case, method)) for method in methods]
-            cells.append([*case, *("-" if row is None else _with_p(row) for row in chosen)])
-        lines += ["", statistic, *aligned(cells)]
+    lines += mask_line(info)
+    for space, statistic in dict.fromkeys((row.space, row.statistic) for row in rows):
+        some = [row for row in rows if (row.space, row.statistic) == (space, statistic)]
+        lines += ["", f"{statistic} ({space} space)", *aligned(distance_cells(some), left=1)]
     return "\n".join(lines)
 
 
+def distance_cells(rows: Sequence[Distance]) -> list[list[str]]:
+    """Return distances of one statistic as cells: a line per method, a column per pattern and target."""
+    found = {(row.pattern, row.target, row.method): row for row in rows}
+    cases = list(dict.fromkeys((row.pattern, row.target) for row in rows))
+    cells = [["method", *(f"{pattern} to {target}" for pattern, target in cases)]]
+    for method in dict.fromkeys(row.method for row in rows):
+        chosen = [found.get((*case, method)) for case in cases]
+        cells.append([method, *("-" if row is None else _with_p(row) for row in chosen)])
+    return cells
+
+
 def _with_p(row: Distance) -> str:
-    return f"{row.value:.3f}" if math.isnan(row.p_value) else f"{row.value:.3f} [{row.p_value:.3f}]"
+    value = f"{row.value:.4f}" if row.statistic == "mmd" else f"{row.value:.3f}"  # a square, so small
+    return value if math.isnan(row.p_value) else f"{value} [{row.p_value:.3f}]"
 
 
-def _short(value: float, digits: int) -> str:
-    """A number without its leading zero: .783, -.05, 1.02."""
+def short_number(value: float, digits: int) -> str:
+    """Return a number without its leading zero: .783, -.05, 1.02."""
     return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
 
 
-def aligned(cells: list[list[str]]) -> list[str]:
-    """Return lines with columns padded to equal width; the first two are text, the others end flush right."""
+def aligned(cells: list[list[str]], left: int = 2) -> list[str]:
+    """Return lines with columns padded to equal width; the first `left` are text, the others end flush right."""
+    if not cells:
+        return []
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     return [
         "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
+            cell.ljust(width) if i < left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths))
         ).rstrip()
         for line in cells

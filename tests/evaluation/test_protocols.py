@@ -1,18 +1,27 @@
 from __future__ import annotations
 
-import csv
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from dicmor_lib.data.missingness import PROTOCOLS, missing_masks, pattern_shares
+from dicmor_lib.data.missingness import PROTOCOLS, law_hash, missing_masks, pattern_shares
 from dicmor_lib.errors import ConfigError, DataError
-from dicmor_lib.evaluation import render, table_files
-from dicmor_lib.evaluation.metrics import sentiment_metrics
+from dicmor_lib.evaluation.bootstrap import resample_counts
+from dicmor_lib.evaluation.metrics import METRICS, sentiment_metrics, weighted_metrics
 from dicmor_lib.evaluation.predictions import PatternPredictions
-from dicmor_lib.evaluation.protocols import EXACT, RATES, ProtocolTable, mixture_metrics, score_protocols
+from dicmor_lib.evaluation.protocols import (
+    EXACT,
+    LAW,
+    MIXTURE,
+    RATES,
+    ProtocolTable,
+    defined_cases,
+    mixture_metrics,
+    score_protocols,
+)
 from dicmor_lib.evaluation.table import REQUIRED_BASELINES
 from dicmor_lib.modalities import PATTERNS, mask_pattern, pattern_mask
 
@@ -29,32 +38,65 @@ def predictions(n: int = 40, seed: int = 0) -> PatternPredictions:
     return PatternPredictions(PATTERNS, label, available, methods, kinds, info)
 
 
-def test_accuracy_and_mae_equal_brute_force_over_patterns():
-    held = predictions()
-    fixed = [sentiment_metrics(guess, held.label) for guess in held.methods["DiCMoR"]]
+def own_metrics(guess: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """The four metrics of guesses (M, n), written down here again: name -> (M,)."""
+    signed = label != 0
+    same = np.rint(np.clip(guess, -3, 3)) == np.rint(np.clip(label, -3, 3))
+    return {
+        "acc2": ((guess > 0) == (label > 0))[:, signed].mean(1),
+        "acc2_nonneg": ((guess >= 0) == (label >= 0)).mean(1),
+        "acc7": same.mean(1),
+        "mae": np.abs(guess - label).mean(1),
+    }
+
+
+def test_accuracy_and_mae_equal_the_enumeration_of_every_mask():
+    # Four samples, one with the label 0, each with any of seven patterns: 7^4 masks, every one of them scored and
+    # weighted with its probability. Nothing of the identity is used on this side.
+    held = predictions(n=4, seed=3)
+    held.label[2] = 0.0
+    every = np.array(list(itertools.product(range(7), repeat=4)))  # (2401, 4)
+    values = own_metrics(held.methods["DiCMoR"][every, np.arange(4)], held.label)
+    assert all(np.ptp(values[metric]) > 0.2 for metric in EXACT)  # masks matter for these predictions
     for protocol, rate in itertools.product(PROTOCOLS, RATES):
         shares = pattern_shares(protocol, rate)
+        chance = np.array([shares[p] for p in PATTERNS])[every].prod(axis=1)
+        assert chance.sum() == pytest.approx(1, abs=1e-12)
         mixed = mixture_metrics(held, "DiCMoR", shares)
         for metric in EXACT:
-            expected = sum(shares[p] * values[metric] for p, values in zip(PATTERNS, fixed))
-            assert mixed[metric][0] == pytest.approx(expected, abs=1e-12), (protocol, rate, metric)
+            assert abs(mixed[metric][0] - chance @ values[metric]) < 1e-9, (protocol, rate, metric)
 
 
-def test_accuracy_and_mae_equal_the_average_over_all_balanced_draws_of_masks():
-    # Masks in which each sample meets each pattern as often as the protocol says: 60 draws with mplmm, r = .6
-    # (.1 for each incomplete pattern, .4 complete). Their mean accuracy is the mixture's, to rounding.
-    held, rng = predictions(), np.random.default_rng(1)
-    schedule = np.repeat(np.arange(7), [6, 6, 6, 6, 6, 6, 24])
-    orders = np.stack([rng.permutation(schedule) for _ in range(len(held.label))])  # (N, 60)
-    drawn = {metric: [] for metric in EXACT}
-    for draw in orders.T:
-        guess = held.methods["DiCMoR"][draw, np.arange(len(draw))]
-        for metric, value in sentiment_metrics(guess, held.label).items():
-            if metric in drawn:
-                drawn[metric].append(value)
-    mixed = mixture_metrics(held, "DiCMoR", pattern_shares("mplmm", 0.6))
+def test_masks_with_exact_counts_have_the_same_expectation():
+    # missing_masks gives n = 4 samples under mplmm at .5 exactly (2, 1, 1) with (none, one, two) missing. All
+    # 12 arrangements x 3 x 3 choices of modalities are equally likely; samples depend on each other.
+    held = predictions(n=4, seed=5)
+    counts = {
+        tuple(np.bincount(3 - missing_masks("mplmm", 0.5, 4, s).sum(1), minlength=3)) for s in range(20)
+    }
+    assert counts == {(2, 1, 1)}
+    by_missing = {k: [i for i, p in enumerate(PATTERNS) if len(p) == 3 - k] for k in range(3)}
+    arrangements = set(itertools.permutations((0, 0, 1, 2)))
+    masks = [m for a in arrangements for m in itertools.product(*(by_missing[k] for k in a))]
+    assert len(masks) == 12 * 3 * 3
+    values = own_metrics(held.methods["DiCMoR"][np.array(masks), np.arange(4)], held.label)
+    mixed = mixture_metrics(held, "DiCMoR", pattern_shares("mplmm", 0.5))
     for metric in EXACT:
-        assert mixed[metric][0] == pytest.approx(np.mean(drawn[metric]), abs=1e-9)
+        assert abs(mixed[metric][0] - values[metric].mean()) < 1e-9
+
+
+def test_mixed_f1_is_not_the_mean_over_masks():
+    """Why F1 is labelled: on the same enumeration it does not come out."""
+    held = predictions(n=4, seed=3)
+    every = np.array(list(itertools.product(range(7), repeat=4)))[::29]
+    shares = pattern_shares("independent", 0.5)
+    chance = np.array([shares[p] for p in PATTERNS])[every].prod(axis=1)
+    drawn = [
+        f1_score(held.label >= 0, held.methods["DiCMoR"][m, np.arange(4)] >= 0, average="weighted")
+        for m in every
+    ]
+    mixed = mixture_metrics(held, "DiCMoR", shares)["f1_nonneg"][0]
+    assert abs(mixed - chance @ np.array(drawn) / chance.sum()) > 1e-3
 
 
 def test_drawn_masks_scatter_around_the_mixture():
@@ -97,16 +139,42 @@ def test_every_protocol_is_scored_at_every_rate_with_intervals():
     assert len({by_name[p, 0.7] for p in ("dicmor", "independent", "mplmm")}) == 3
 
 
-def test_the_printed_table_says_what_is_exact_and_what_is_mixed(tmp_path):
-    table = score_protocols(predictions(), protocols=("gcnet",), rates=(0.4,), resamples=20)
-    text = render.protocols_to_text(table)
-    assert text.startswith("SYNTHETIC DATA") and "F1 (mixed)" in text and "Pearson r (mixed)" in text
-    assert "Acc-2 (mixed)" not in text and text.count("gcnet") == 6
-    table_files.write_protocols(table, tmp_path / "protocols.csv")
-    with open(tmp_path / "protocols.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 6
-    assert float(rows[0]["mae"]) == table.value("gcnet", 0.4, "DiCMoR", "mae")
+def test_a_rate_that_a_protocol_does_not_define_is_left_out_with_a_sentence():
+    table = score_protocols(predictions(), ("dicmor", "mplmm"), (0.3, 0.35, 0.8), resamples=20)
+    assert table.cases == [("dicmor", 0.3), ("mplmm", 0.3), ("mplmm", 0.35), ("mplmm", 0.8)]
+    (note,) = table.info["notes"]
+    assert note.startswith("Left out: dicmor at 0.35, 0.8, which its published table does not define")
+    with pytest.raises(ConfigError, match="no rate of 0.8 exists. Left out: imder at 0.8"):
+        defined_cases(["imder"], [0.8])
+    with pytest.raises(ConfigError, match="there is no protocol 'mmin'"):
+        defined_cases(["mmin"], [0.5])
+    with pytest.raises(ConfigError, match="rate is 1.2"):
+        defined_cases(["gcnet"], [1.2])
+
+
+def test_a_score_names_its_law_and_equal_laws_have_one_name():
+    table = score_protocols(predictions(), rates=(0.5, 0.7), resamples=20)
+    names = {case: {s.mask_hash for s in table.of(*case)} for case in table.cases}
+    assert all(len(found) == 1 for found in names.values())
+    assert names["dicmor", 0.5] == names["imder", 0.5] == {law_hash(pattern_shares("dicmor", 0.5))}
+    assert len({tuple(names[p, 0.5]) for p in ("dicmor", "gcnet", "independent", "mplmm")}) == 4
+    assert {(s.hash_of, s.identity, s.n) for s in table.scores} == {(LAW, MIXTURE, 40)}
+    mixed_up = [
+        dataclasses.replace(s, mask_hash="0" * 12) if s.method == "ridge" else s for s in table.scores
+    ]
+    with pytest.raises(DataError, match="dicmor at rate 0.5 were not scored on one mask"):
+        ProtocolTable(tuple(mixed_up), table.info)
+
+
+def test_intervals_are_those_of_the_resampled_items():
+    held, shares = predictions(), pattern_shares("gcnet", 0.4)
+    score = score_protocols(held, ("gcnet",), (0.4,), resamples=50, seed=2).of("gcnet", 0.4)[0]
+    counts = resample_counts(40, 50, 2)
+    weights = (np.array([shares[p] for p in PATTERNS])[:, None] * counts[:, None, :]).reshape(50, -1)
+    spread = weighted_metrics(held.methods["DiCMoR"].ravel(), np.tile(held.label, 7), weights)
+    for metric in METRICS:
+        low, high = np.quantile(spread[metric], [0.025, 0.975])
+        assert (score.metrics[metric].low, score.metrics[metric].high) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_a_protocols_score_without_the_baselines_does_not_exist():
