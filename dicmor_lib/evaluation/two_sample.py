@@ -9,17 +9,22 @@
 Under the hypothesis that both sets come from one law, every relabelling of the pooled points is equally
 likely. The p-value is the share of relabellings (the real one counts as one) whose statistic is at least as
 large. It is exact only if the points are independent, so give one vector per clip and never all time steps
-of a clip (`dicmor_lib.evaluation.distances` does that).
+of a clip (`dicmor_lib.evaluation.distances` does that). If the sets come in pairs (`paired`), only the two of
+a pair change places.
+
+What does not depend on the labels (distances, neighbours, the order along a direction) is computed once for
+all relabellings. POT has a sliced Wasserstein distance too, but no test: its sort would run once per
+relabelling, so it stays out of the dependencies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
-from sklearn.neighbors import NearestNeighbors
+from scipy.spatial.distance import pdist
 
 from dicmor_lib.errors import ConfigError, DataError, ShapeError
 
@@ -35,10 +40,6 @@ class TwoSample:
     p_value: float
 
 
-Relabelled = Callable[[np.ndarray], np.ndarray]
-"""Takes (R, N) bool, True for the first set, and returns the statistic of each relabelling, (R,)."""
-
-
 def two_sample(
     first: np.ndarray,
     second: np.ndarray,
@@ -46,31 +47,50 @@ def two_sample(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> TwoSample:
-    """Compare two sets of independent vectors, (n, d) and (m, d).
+    """Compare two sets of independent vectors, (n, d) and (m, d), by one statistic; see `two_sample_tests`."""
+    return two_sample_tests(first, second, (statistic,), permutations, seed)[statistic]
+
+
+def two_sample_tests(
+    first: np.ndarray,
+    second: np.ndarray,
+    statistics: Sequence[str] | None = None,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    paired: bool = False,
+    bandwidth: float | None = None,
+) -> dict[str, TwoSample]:
+    """Compare two sets of independent vectors, (n, d) and (m, d), by several statistics.
 
     Args:
         first, second: at least 5 vectors each, finite.
-        statistic: "mmd", "sliced_wasserstein" or "classifier".
-        permutations: relabellings for the p-value, whose smallest possible value is 1 / (permutations + 1);
-            0: no p-value.
+        statistics: of "mmd", "sliced_wasserstein" and "classifier"; default: all.
+        permutations: relabellings for the p-values, the same for all statistics; the smallest possible value
+            is 1 / (permutations + 1); 0: no p-value.
         seed: of the relabellings and of the random directions.
+        paired: first[i] and second[i] belong to one clip and are, under the hypothesis, exchangeable; pairs
+            are independent of each other. Nothing is compared within a pair.
+        bandwidth: of MMD's kernel; default: `median_bandwidth` of the pooled points. Values of several
+            methods can be compared only if they share it.
 
     Raises:
-        ConfigError, ShapeError, DataError: if the statistic is unknown or the vectors are unusable.
+        ConfigError, ShapeError, DataError: if a statistic is unknown or the vectors are unusable.
     """
-    first, second = _checked(first, second)
-    if statistic not in STATISTICS:
-        raise ConfigError(f"there is no statistic {statistic!r}; choose one of {', '.join(STATISTICS)}")
-    rng = np.random.default_rng(seed)
-    score = STATISTICS[statistic](np.concatenate([first, second]), rng)
-    real = np.arange(len(first) + len(second)) < len(first)
-    value = float(score(real[None])[0])
-    if not permutations:
-        return TwoSample(value, float("nan"))
-    relabelled = rng.permuted(np.tile(real, (permutations, 1)), axis=1)
-    # Equal up to rounding counts as equal, or exact ties (small samples) would be decided by noise.
-    as_large = score(relabelled) >= value - 1e-12
-    return TwoSample(value, float((1 + as_large.sum()) / (1 + permutations)))
+    statistics = tuple(STATISTICS) if statistics is None else tuple(statistics)
+    for name in statistics:
+        if name not in STATISTICS:
+            raise ConfigError(f"there is no statistic {name!r}; choose one of {', '.join(STATISTICS)}")
+    first, second = _checked(first, second, paired)
+    pool = Pool(np.concatenate([first, second]), paired, bandwidth, seed)
+    labels = _relabellings(len(first), len(second), permutations, paired, seed)
+    results = {}
+    for name in statistics:
+        value, *others = STATISTICS[name](pool, labels)
+        # Equal up to rounding counts as equal, or exact ties (small samples) would be decided by noise.
+        as_large = (np.array(others) >= value - 1e-12 - 1e-6 * abs(value)).sum()
+        p_value = (1 + as_large) / (1 + permutations) if permutations else np.nan
+        results[name] = TwoSample(float(value), float(p_value))
+    return results
 
 
 def median_bandwidth(points: np.ndarray) -> float:
@@ -79,79 +99,128 @@ def median_bandwidth(points: np.ndarray) -> float:
     return float(np.median(distance)) or 1.0
 
 
-def _mmd(points: np.ndarray, rng: np.random.Generator) -> Relabelled:
-    """Unbiased estimate of MMD^2, kernel exp(-|x - y|^2 / (2 h^2)), h by the median heuristic; may be < 0."""
-    squared = squareform(pdist(points, "sqeuclidean"))
-    kernel = np.exp(-squared / (2 * median_bandwidth(points) ** 2))
-    np.fill_diagonal(kernel, 0.0)  # the unbiased estimate leaves out k(x, x)
+@dataclass
+class Pool:
+    """The pooled points (N, d) of two sets, and what all relabellings share. Pairs are i and i + N/2."""
 
-    def score(chosen: np.ndarray) -> np.ndarray:
-        a = chosen.astype(np.float64)
-        n, m = a.sum(axis=1), (1 - a).sum(axis=1)
-        to_first = a @ kernel  # (R, N): sum of kernels to the first set
-        within_first = (to_first * a).sum(axis=1)
-        between = (to_first * (1 - a)).sum(axis=1)
-        within_second = kernel.sum() - within_first - 2 * between
-        return within_first / (n * (n - 1)) + within_second / (m * (m - 1)) - 2 * between / (n * m)
+    points: np.ndarray
+    paired: bool = False
+    bandwidth: float | None = None
+    seed: int = 0
 
-    return score
+    @cached_property
+    def squared(self) -> np.ndarray:
+        """Squared distances (N, N); infinite from a point to itself and to the other one of its pair."""
+        centred = self.points - self.points.mean(axis=0)  # less cancellation in |x|^2 + |y|^2 - 2 x.y
+        size = (centred**2).sum(axis=1)
+        squared = np.maximum(size[:, None] + size - 2 * centred @ centred.T, 0.0)
+        np.fill_diagonal(squared, np.inf)
+        if self.paired:
+            i = np.arange(len(squared))
+            squared[i, i - len(squared) // 2] = np.inf
+        return squared
+
+    @cached_property
+    def kernel(self) -> np.ndarray:
+        """exp(-|x - y|^2 / (2 h^2)), (N, N): 0 where `squared` is infinite, as the unbiased estimate wants."""
+        h = self.bandwidth or median_bandwidth(self.points)
+        return np.exp(self.squared * (-0.5 / h**2))
+
+    @cached_property
+    def neighbours(self) -> np.ndarray:
+        """Which points are among the k nearest of each: (N, N) float32 0/1; k is the odd number at sqrt(N)."""
+        k = int(np.sqrt(len(self.points))) | 1
+        nearest = np.argpartition(self.squared, k, axis=1)[:, :k]
+        votes = np.zeros(self.squared.shape, np.float32)
+        np.put_along_axis(votes, nearest, 1.0, axis=1)
+        return votes
+
+    @cached_property
+    def projections(self) -> np.ndarray:
+        """The points along random directions, (N, PROJECTIONS)."""
+        directions = np.random.default_rng([self.seed, 1]).normal(size=(self.points.shape[1], PROJECTIONS))
+        return self.points @ (directions / np.linalg.norm(directions, axis=0))
 
 
-def _sliced_wasserstein(points: np.ndarray, rng: np.random.Generator) -> Relabelled:
-    """Mean over random directions of the 1-Wasserstein distance of the projections, in the data's units."""
-    directions = rng.normal(size=(points.shape[1], PROJECTIONS))
-    projected = points @ (directions / np.linalg.norm(directions, axis=0))  # (N, PROJECTIONS)
-
-    def score(chosen: np.ndarray) -> np.ndarray:
-        return np.array([_wasserstein(projected[row], projected[~row]) for row in chosen])
-
-    return score
-
-
-def _wasserstein(x: np.ndarray, y: np.ndarray) -> float:
-    """Mean over columns; exact for two equally large sets, else on a common grid of quantiles."""
-    x, y = np.sort(x, axis=0), np.sort(y, axis=0)
-    if len(x) != len(y):
-        grid = (np.arange(max(len(x), len(y))) + 0.5) / max(len(x), len(y))
-        x, y = x[(grid * len(x)).astype(int)], y[(grid * len(y)).astype(int)]
-    return float(np.abs(x - y).mean())
+def _mmd(pool: Pool, labels: np.ndarray) -> np.ndarray:
+    """Unbiased estimate of MMD^2 with a Gaussian kernel; may be < 0."""
+    a = labels.astype(np.float64)  # (R, N)
+    n, m = a.sum(axis=1), (1 - a).sum(axis=1)
+    to_first = a @ pool.kernel  # sum of kernels to the first set
+    within_first = np.einsum("rn,rn->r", to_first, a)
+    between = to_first.sum(axis=1) - within_first
+    within_second = pool.kernel.sum() - within_first - 2 * between
+    pairs = n * (m - 1) if pool.paired else n * m
+    return within_first / (n * (n - 1)) + within_second / (m * (m - 1)) - 2 * between / pairs
 
 
-def _classifier(points: np.ndarray, rng: np.random.Generator) -> Relabelled:
-    """Balanced leave-one-out accuracy of k nearest neighbours, minus 1/2; k is the odd number at sqrt(N).
+def _sliced_wasserstein(pool: Pool, labels: np.ndarray) -> np.ndarray:
+    """Mean over random directions of the 1-Wasserstein distance of the projections, in the data's units.
+
+    In one dimension it is the area between the two distribution functions, sum_k (x_k+1 - x_k) |F - G|(x_k).
+    """
+    n, m = int(labels[0].sum()), int((~labels[0]).sum())
+    # n m (F - G) rises by m at a point of the first set and falls by n at one of the second: whole numbers.
+    number = np.float32 if n * m < 2**24 else np.float64
+    rise = np.ascontiguousarray(np.where(labels, m, -n).T, dtype=number)  # (N, R)
+    order = np.argsort(pool.projections, axis=0)  # (N, P)
+    gaps = np.diff(np.take_along_axis(pool.projections, order, axis=0), axis=0).astype(number)
+    height, area = np.zeros((PROJECTIONS, len(labels)), number), np.zeros(len(labels))
+    for points, gap in zip(order, gaps):  # from left to right along all directions at once
+        height += rise[points]
+        area += gap @ np.abs(height)
+    return area / (PROJECTIONS * n * m)
+
+
+def _classifier(pool: Pool, labels: np.ndarray) -> np.ndarray:
+    """Balanced leave-one-out accuracy of k nearest neighbours, minus 1/2.
 
     Who is near whom does not depend on the labels, so relabelling needs no new training.
     """
-    k = int(np.sqrt(len(points))) | 1
-    neighbours = (
-        NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
-    )  # (N, k), self left out
-
-    def score(chosen: np.ndarray) -> np.ndarray:
-        # Votes against the share expected by chance: unequal sizes would make the larger set win every vote.
-        votes = chosen[:, neighbours].mean(axis=2)  # (R, N)
-        own = chosen.sum(axis=1, keepdims=True) - chosen  # others of the first set
-        guess = votes > own / (len(points) - 1)
-        hit_first = (guess & chosen).sum(axis=1) / chosen.sum(axis=1)
-        hit_second = (~guess & ~chosen).sum(axis=1) / (~chosen).sum(axis=1)
-        return (hit_first + hit_second) / 2 - 0.5
-
-    return score
+    votes = labels.astype(np.float32) @ pool.neighbours.T  # (R, N): neighbours that are of the first set
+    share = votes / pool.neighbours[0].sum()
+    # Votes against the share expected by chance: unequal sizes would make the larger set win every vote.
+    if pool.paired:  # every point may have all but its own pair as neighbours, half of them of the first set
+        expected = np.float32(0.5)
+    else:
+        expected = (labels.sum(axis=1, keepdims=True) - labels) / np.float32(len(pool.points) - 1)
+    guess = share > expected
+    hit_first = (guess & labels).sum(axis=1) / labels.sum(axis=1)
+    hit_second = (~guess & ~labels).sum(axis=1) / (~labels).sum(axis=1)
+    return (hit_first + hit_second) / 2 - 0.5
 
 
-STATISTICS: dict[str, Callable[[np.ndarray, np.random.Generator], Relabelled]] = {
+STATISTICS: dict[str, Callable[[Pool, np.ndarray], np.ndarray]] = {
     "mmd": _mmd,
     "sliced_wasserstein": _sliced_wasserstein,
     "classifier": _classifier,
 }
+"""Each takes the pool and labels (R, N) bool, True for the first set, to the statistic of each row, (R,)."""
 
 
-def _checked(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=8)  # many methods are tested with the same ones
+def _relabellings(n: int, m: int, permutations: int, paired: bool, seed: int) -> np.ndarray:
+    """The real labels and `permutations` random ones, (1 + permutations, n + m) bool."""
+    rng = np.random.default_rng([seed, 0])
+    real = np.arange(n + m) < n
+    if paired:
+        swapped = rng.random((permutations, n)) < 0.5
+        others = np.concatenate([~swapped, swapped], axis=1)
+    else:
+        others = rng.permuted(np.tile(real, (permutations, 1)), axis=1)
+    labels = np.concatenate([real[None], others])
+    labels.setflags(write=False)
+    return labels
+
+
+def _checked(first: np.ndarray, second: np.ndarray, paired: bool) -> tuple[np.ndarray, np.ndarray]:
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ShapeError(
             f"two sets of vectors (n, d) and (m, d) are needed, not {first.shape} and {second.shape}"
         )
+    if paired and len(first) != len(second):
+        raise ShapeError(f"pairs need two sets of one size, not {len(first)} and {len(second)} vectors")
     if min(len(first), len(second)) < 5:
         raise DataError(
             f"{len(first)} and {len(second)} vectors are too few to compare; 5 of each are the least"

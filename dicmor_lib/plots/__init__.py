@@ -1,5 +1,6 @@
 """Pure functions from data to figures in one house style; every figure has its alternative text."""
 
+from dicmor_lib.plots.distributions import distribution_map
 from dicmor_lib.plots.latents import clip_latents, latent_clouds
 from dicmor_lib.plots.recovered import recovered_view
 from dicmor_lib.plots.results import pattern_figure, recovery_figure
@@ -26,6 +27,7 @@ __all__ = [
     "MODALITY_MARKERS",
     "HouseFigure",
     "clip_latents",
+    "distribution_map",
     "figure_alt",
     "house_style",
     "latent_clouds",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,9 +47,10 @@ def latent_clouds(stages: Mapping[str, np.ndarray], label: np.ndarray) -> HouseF
         label: (N,) sentiment; its class gives the points their colour and marker.
 
     Returns:
-        A grid: a row per title, a column per modality. Each row has its own two axes, the principal
-        components of its three modalities together, so within a row equal places mean equal latents. A
-        black cross marks the mean of the modality. Two components hide the others, so two clouds that look
+        A grid: a row per title, a column per modality and one for the noise floor, two random halves of one
+        modality's clips (dots and rings): further apart than these two, clouds differ. Each row has its own
+        two axes, the principal components of its three modalities together, so within a row equal places mean
+        equal latents. A black cross marks a mean. Two components hide the others, so two clouds that look
         equal need not be: distances (`dicmor_lib.evaluation`) decide that.
 
     Raises:
@@ -59,25 +60,29 @@ def latent_clouds(stages: Mapping[str, np.ndarray], label: np.ndarray) -> HouseF
     label = np.asarray(label)
     if not stages or not len(label):
         raise DataError("there are no latents to plot")
-    figure = new_figure(10, 3.5 * len(stages) + 0.6)
-    panels = figure.subplots(len(stages), 3, squeeze=False)
+    figure = new_figure(13, 3.5 * len(stages) + 0.6)
+    panels = figure.subplots(len(stages), 4, squeeze=False)
     told = []
     for row, (title, latents) in zip(panels, stages.items()):
         points, share = _plane(np.asarray(latents, dtype=np.float64), len(label), title)
-        for m, panel in enumerate(row):
+        for m, panel in enumerate(row[:3]):
             _cloud(panel, points[m], label)
             panel.set_title(f"{MODALITIES[m]}, {title}", fontsize=13)
         _same_limits(row, points)
         row[0].set_ylabel("second component")
-        told.append(f"{title}: {_gap(points)}, the two components hold {share:.0%} of the variance")
+        halves = _halves(points)
+        _noise_floor(row[3], halves)
+        told.append(
+            f"{title}: the modalities' means are at most {_gap(points)} apart, those of the noise floor's halves "
+            f"{_gap(halves)}, the two components hold {share:.0%} of the variance"
+        )
     for panel in panels[-1]:
         panel.set_xlabel("first component")
-    figure.legend(
-        handles=_class_handles(), loc="outside lower center", ncols=8, title="sentiment class", fontsize=11
-    )
+    figure.legend(handles=_class_handles(), loc="outside lower center", ncols=8, title="sentiment class")
     figure.alt = (
         f"Scatter plots of the latents of {describe(list(MODALITIES))}, one point per clip, coloured by "
-        f"sentiment class, in the plane of the first two principal components. {'; '.join(told)}."
+        f"sentiment class, in the plane of the first two principal components, beside two halves of one "
+        f"modality as the noise floor. {'; '.join(told)}."
     )
     return figure
 
@@ -106,6 +111,25 @@ def _cloud(panel: Axes, points: np.ndarray, label: np.ndarray) -> None:
         chosen = points[classes == c]
         style = dict(marker=CLASS_MARKERS[c + 3], color=CLASS_COLOURS[c + 3])
         panel.scatter(*chosen.T, s=30, alpha=0.8, linewidths=0, **style)
+    _mark_mean(panel, points)
+
+
+def _halves(points: np.ndarray) -> list[np.ndarray]:
+    """Two random halves of the clips of the first modality that has at least two."""
+    known = next(p for p in (p[np.isfinite(p).all(axis=1)] for p in points) if len(p) >= 2)
+    return np.array_split(known[np.random.default_rng(0).permutation(len(known))], 2)
+
+
+def _noise_floor(panel: Axes, halves: list[np.ndarray]) -> None:
+    one, other = halves
+    panel.scatter(*one.T, s=20, color="#8c8c8c", alpha=0.7, linewidths=0)
+    panel.scatter(*other.T, s=30, facecolors="none", edgecolors="black", linewidths=1.2)
+    for half in halves:
+        _mark_mean(panel, half)
+    panel.set_title("noise floor: two halves", fontsize=13)
+
+
+def _mark_mean(panel: Axes, points: np.ndarray) -> None:
     known = points[np.isfinite(points).all(axis=1)]
     if len(known):
         panel.plot(*known.mean(axis=0), "+", color="white", markersize=17, markeredgewidth=5)
@@ -122,14 +146,14 @@ def _same_limits(row: np.ndarray, points: np.ndarray) -> None:
         panel.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
 
 
-def _gap(points: np.ndarray) -> str:
-    """How far the modalities' means lie apart, in words for the alternative text."""
+def _gap(points: Sequence[np.ndarray]) -> str:
+    """How far the means of several clouds lie apart at most, in words for the alternative text."""
     known = [p[np.isfinite(p).all(axis=1)] for p in points]
     known = [p for p in known if len(p)]
     centres = np.array([p.mean(axis=0) for p in known])
     spread = np.mean([np.sqrt(p.var(axis=0).sum()) for p in known])
     apart = max(np.linalg.norm(a - b) for a in centres for b in centres)
-    return f"the modalities' means are at most {apart / max(spread, 1e-12):.1f} standard deviations apart"
+    return f"{apart / max(spread, 1e-12):.1f} standard deviations"
 
 
 def _class_handles() -> list[Line2D]:

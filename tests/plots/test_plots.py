@@ -180,6 +180,17 @@ def test_clouds_of_one_row_share_their_axes_and_principal_plane():
     np.testing.assert_allclose(np.var(drawn, axis=0, ddof=1), variance[:2], rtol=1e-8)
 
 
+def test_clouds_come_with_two_halves_of_one_modality_as_the_noise_floor():
+    stages, label = clouds()
+    figure = plots.latent_clouds(stages, label)
+    assert [p.get_title(loc="left") for p in figure.axes[3::4]] == ["noise floor: two halves"] * 2
+    language = np.concatenate([c.get_offsets() for c in figure.axes[0].collections])
+    dots, rings = (np.asarray(c.get_offsets()) for c in figure.axes[3].collections)
+    assert len(dots) == len(rings) == 20 and figure.axes[3].get_xlim() == figure.axes[0].get_xlim()
+    np.testing.assert_allclose(np.sort(np.concatenate([dots, rings]), 0), np.sort(language, 0))
+    assert "those of the noise floor's halves" in figure.alt
+
+
 def test_clouds_leave_out_clips_whose_modality_does_not_exist():
     stages, label = clouds()
     latents = stages["after"].copy()
