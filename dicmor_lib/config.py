@@ -46,7 +46,9 @@ class DiCMoRConfig(Settings):
     prior_classes: int = 7  # sentiment classes -3..3 with a prior each; 1 = one class-free prior
     nll_weight: float = 0.1  # weight of the three NLL terms beside the task's L1
     recovery_weight: float = 1.0  # weight of L_rec; published: 0.1
-    distance_weight: float = 0.5  # weight of L_dist, which keeps the recovered features' law wide; published: 0
+    distance_weight: float = (
+        0.5  # weight of L_dist, which keeps the recovered features' law wide; published: 0
+    )
     language_dropout: float = 0.5
     attention_dropout: tuple[float, float, float] = (0.3, 0.2, 0.0)  # by source modality
     embedding_dropout: float = 0.2

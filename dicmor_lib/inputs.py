@@ -66,9 +66,9 @@ def check_inputs(
     if label is not None:
         _check_label(label, batch)
     device = features[0].device
-    read = observed.to(device)[..., None].expand(-1, -1, time)  # (batch, 3, time)
+    read = observed.to(device, non_blocking=True)[..., None].expand(-1, -1, time)  # (batch, 3, time)
     if config.honour_lengths:
-        read = read & (torch.arange(time, device=device) < lengths.to(device)[..., None])
+        read = read & (torch.arange(time, device=device) < lengths.to(device, non_blocking=True)[..., None])
     # torch.where, not a product: NaN times zero would still be NaN
     blanked = tuple(torch.where(read[:, m, :, None], x, 0.0) for m, x in enumerate(features))
     _check_finite(blanked)

@@ -45,7 +45,7 @@ class Term:
 
 def task_term(prediction: Tensor, label: Tensor) -> Term:
     """L1 distance of predictions and labels, both (batch,)."""
-    return Term((prediction - label).abs().sum(), prediction.new_tensor(label.numel()))
+    return Term((prediction - label).abs().sum(), prediction.new_full((), label.numel()))
 
 
 def nll_term(log_prob: Tensor, steps: Tensor, channels: int, floor: float | None = None) -> Term:

@@ -214,6 +214,7 @@ def losses(model: DiCMoR, out: ReferenceOutput, label: Tensor, available: Tensor
     """Sums and counts of every term of the objective."""
     total = defaultdict(lambda: label.new_zeros(()))
     count = defaultdict(int)
+    pairs = defaultdict(list)  # recovered and real steps, by modality
     for (m, b), z in out.latents.items():
         log_prob = class_log_prob(model.flow.prior, z, float(label[b])) + out.log_det[m, b]
         total["nll", m] = total["nll", m] - log_prob / math.log(2)
@@ -224,13 +225,23 @@ def losses(model: DiCMoR, out: ReferenceOutput, label: Tensor, available: Tensor
             error = recovered[:steps] - out.shallow[m, b][:steps].detach()
             total["recovery", m] = total["recovery", m] + error.square().mean(1).sum()
             count["recovery", m] += steps
-    floor = {"nll": 0.0 if model.config.clamp_nll else None, "recovery": None}
+            count["distance", m] += steps
+            pairs[m].append((recovered[:steps], out.shallow[m, b][:steps].detach()))
+    for m, both in pairs.items():
+        total["distance", m] = wasserstein(*map(torch.cat, zip(*both))) * count["distance", m]
+    floor = {"nll": 0.0 if model.config.clamp_nll else None, "recovery": None, "distance": None}
     terms = {"task": Term((out.prediction - label).abs().sum(), label.new_tensor(float(len(label))))}
-    for kind in ("nll", "recovery"):
+    for kind in ("nll", "recovery", "distance"):
         for m, name in enumerate(MODALITIES):
             n = label.new_tensor(float(count[kind, m]))
             terms[f"{kind}_{name}"] = Term(total[kind, m], n, floor[kind])
     return terms
+
+
+def wasserstein(recovered: Tensor, real: Tensor) -> Tensor:
+    """Squared 2-Wasserstein distance of Gaussians with the channels' means and deviations, mean over channels."""
+    sd, real_sd = (torch.sqrt(x.var(0, unbiased=False) + 1e-6) for x in (recovered, real))
+    return ((recovered.mean(0) - real.mean(0)) ** 2 + (sd - real_sd) ** 2).mean()
 
 
 def class_log_prob(prior, z: Tensor, label: float) -> Tensor:

@@ -26,7 +26,7 @@ class CouplingNetwork(nn.Module):
         self.last = GroupedLinear(groups, width, 2 * half, zero=True)
 
     def forward(self, x_a: Tensor) -> Tensor:
-        return self.last(F.relu(self.second(F.relu(self.first(x_a)))))
+        return self.last(self.second(self.first(x_a, relu=True), relu=True))
 
 
 class AffineCoupling(nn.Module):
@@ -71,7 +71,7 @@ class AffineCoupling(nn.Module):
         """Data to latent: return y_b and log s, whose sum over channels is log abs det dy/dx of one step."""
         log_s, t = self.log_scale_and_shift(x_a)
         s = log_s.exp()
-        y_b = (x_b + t) * s if self.shift_first else s * x_b + t  # Eq. (1)
+        y_b = (x_b + t) * s if self.shift_first else torch.addcmul(t, s, x_b)  # Eq. (1): s * x_b + t
         return y_b, log_s
 
     def inverse(self, y_a: Tensor, y_b: Tensor) -> Tensor:

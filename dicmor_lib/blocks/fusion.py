@@ -18,6 +18,11 @@ SOURCES: tuple[int, ...] = (1, 2, 0, 2, 0, 1)
 """... and the source modality it reads from."""
 
 
+def pick(x: Tensor, modalities: tuple[int, ...]) -> Tensor:
+    """Return x[modalities] without an index tensor, which a GPU would have to be sent and waited for."""
+    return torch.stack([x[m] for m in modalities])
+
+
 class MultimodalTransformer(nn.Module):
     """Shallow features (3, batch, time, width) and lengths (batch, 3) to a prediction (batch,).
 
@@ -52,31 +57,26 @@ class MultimodalTransformer(nn.Module):
         self.output = nn.Linear(6 * width, 1)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        h = self.last_steps(self.memories(x, lengths), lengths)
+        last = lengths.t().clamp(min=1) - 1  # (3, batch)
+        h = self.memories(x, lengths, only=last).squeeze(2).permute(1, 0, 2).flatten(1)  # (batch, 6 * width)
         residual = self.hidden2(F.dropout(F.relu(self.hidden1(h)), self.output_dropout, self.training))
         return self.output(h + residual).squeeze(-1)
 
-    def memories(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return each modality after reading the two others: (3, batch, time, 2 * width)."""
-        query, source = x[list(QUERIES)], x[list(SOURCES)]  # (6, batch, time, width)
-        by_modality = lengths.t().clamp(min=1)  # (3, batch)
-        read = by_modality[list(QUERIES)], by_modality[list(SOURCES)]
-        time = x.shape[2]
+    def memories(self, x: Tensor, lengths: Tensor, only: Tensor | None = None) -> Tensor:
+        """Return each modality after reading the two others: (3, batch, time, 2 * width).
+
+        `only`: the one step of each sequence that is wanted, (3, batch); time is then 1.
+        """
+        time, by_modality = x.shape[2], lengths.t().clamp(min=1)  # (3, batch)
+        query, source = pick(x, QUERIES), pick(x, SOURCES)  # (6, batch, time, width)
+        n, k = pick(by_modality, QUERIES), pick(by_modality, SOURCES)
         crossed = self.cross(
-            query, self._valid(query, read[0]), causal_mask(*read, time), source, self._valid(source, read[1])
+            query, self._valid(query, n), causal_mask(n, k, time), source, self._valid(source, k)
         )
         # the two encoders of a query stand side by side in the channels: [l with a, l with v], ...
         pairs = crossed.unflatten(0, (3, 2)).permute(0, 2, 3, 1, 4).flatten(3)  # (3, batch, time, 2 * width)
-        return self.memory(
-            pairs, self._valid(pairs, by_modality), causal_mask(by_modality, by_modality, time)
-        )
-
-    def last_steps(self, h: Tensor, lengths: Tensor) -> Tensor:
-        """Return the last valid step of each modality, side by side: (batch, 6 * width)."""
-        last = (lengths.t().clamp(min=1) - 1)[..., None, None].expand(
-            -1, -1, 1, h.shape[-1]
-        )  # (3, batch, 1, 2w)
-        return h.gather(2, last).squeeze(2).permute(1, 0, 2).flatten(1)
+        allowed = causal_mask(by_modality, by_modality, time)
+        return self.memory(pairs, self._valid(pairs, by_modality), allowed, only=only)
 
     def _valid(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Which steps get a position: (groups, batch, time)."""

@@ -16,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dicmor_lib.blocks.precision import computes_on_cpu
+from dicmor_lib.blocks.sliding import SlidingProduct
+
 
 class GroupedLinear(nn.Module):
     """One affine map per group: (groups, ..., inputs) to (groups, ..., outputs).
@@ -30,9 +33,12 @@ class GroupedLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(groups, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(groups, 1, outputs).uniform_(-bound, bound))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        """Return x W + b, or with `relu` what is positive of it."""
         rows = x.reshape(x.shape[0], -1, x.shape[-1])  # (groups, rows, inputs)
         y = torch.baddbmm(self.bias, rows, self.weight)  # y[g] = x[g] W[g] + b[g]
+        if relu:
+            y.relu_()  # in place while y is no view: nothing else needs what was there
         return y.view(*x.shape[:-1], y.shape[-1])
 
 
@@ -48,11 +54,15 @@ class GroupedConv1d(nn.Module):
         self.kernel_size = kernel_size
         self.taps = GroupedLinear(groups, kernel_size * inputs, outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        if computes_on_cpu(x):
+            weight = self.taps.weight.unflatten(1, (self.kernel_size, -1))  # (groups, taps, inputs, outputs)
+            y = SlidingProduct.apply(x, weight, self.taps.bias)
+            return y.relu_() if relu else y
         time, reach = x.shape[2], (self.kernel_size - 1) // 2
         padded = F.pad(x, (0, 0, reach, reach))  # zeros before the first and after the last step
         windows = torch.cat([padded[:, :, k : k + time] for k in range(self.kernel_size)], dim=-1)
-        return self.taps(windows)
+        return self.taps(windows, relu)
 
 
 class GroupedLayerNorm(nn.Module):

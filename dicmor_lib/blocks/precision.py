@@ -21,3 +21,12 @@ def full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, x, *args, **kwargs)
 
     return wrapped
+
+
+def computes_on_cpu(x: Tensor) -> bool:
+    """Whether x is computed on a CPU in full precision, operation by operation: what the hand-written passes are for.
+
+    A compiler fuses the plain formulas better, and autocast knows only them.
+    """
+    full = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+    return x.device.type == "cpu" and full and not torch.compiler.is_compiling()

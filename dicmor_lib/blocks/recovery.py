@@ -6,7 +6,6 @@ Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dicmor_lib.blocks.grouped import GroupedConv1d, GroupedLinear
@@ -27,8 +26,8 @@ class ChannelAttention(nn.Module):
     def gate(self, u: Tensor, mask: Tensor) -> Tensor:
         """Return the gate (groups, batch, channels); `mask` is (groups, batch, time)."""
         steps = mask.sum(-1, keepdim=True).clamp(min=1)
-        mean = torch.einsum("gbtc,gbt->gbc", u, mask) / steps
-        return torch.sigmoid(self.excite(F.relu(self.squeeze(mean))))
+        mean = (u * mask[..., None]).sum(2) / steps
+        return torch.sigmoid(self.excite(self.squeeze(mean, relu=True)))
 
     def forward(self, u: Tensor, mask: Tensor) -> Tensor:
         return u * self.gate(u, mask)[:, :, None]
@@ -44,11 +43,10 @@ class RCAB(nn.Module):
         self.attention = ChannelAttention(channels, reduction, groups)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        steps = mask[
-            ..., None
-        ]  # padding is set to zero before each convolution, as if the sequence ended there
-        u = self.conv2(F.relu(self.conv1(x)) * steps)
-        return x + self.attention(u, mask) * steps
+        steps = mask[..., None]
+        # padding is set to zero before each convolution, as if the sequence ended there
+        u = self.conv2(self.conv1(x, relu=True) * steps) * steps
+        return torch.addcmul(x, u, self.attention.gate(u, mask)[:, :, None])  # x + CA(u)
 
 
 class Recovery(nn.Module):

@@ -26,8 +26,22 @@ class ShallowConv(nn.Module):
         )
 
     def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        convolved = [
-            F.conv1d(x.transpose(1, 2), weight, padding="same" if self.same else "valid").transpose(1, 2)
-            for x, weight in zip(features, self.weights)
-        ]
-        return torch.stack(convolved)
+        return torch.stack([convolve(x, w, self.same) for x, w in zip(features, self.weights)])
+
+
+def convolve(x: Tensor, weight: Tensor, same: bool) -> Tensor:
+    """Convolve x (batch, time, d) with weight (hidden, d, taps) over time: y_t = sum_k W_k x_(t + k).
+
+    With many channels d this is one matrix product, of all steps with all taps, whose small results are then
+    shifted and added; nothing as wide as x is copied.
+    """
+    hidden, _, taps = weight.shape
+    products = x @ weight.permute(1, 2, 0).flatten(
+        1
+    )  # (batch, time, taps * hidden): W_k x_t for every k and t
+    reach = (taps - 1) // 2 if same else 0
+    products = F.pad(products, (0, 0, reach, reach))  # zeros before the first and after the last step
+    batch, time, row = products.shape
+    # the view [b, t, k] = W_k x_(t + k): one step on in t is one row, one on in k is a row and a tap
+    shifted = products.as_strided((batch, time - taps + 1, taps, hidden), (time * row, row, row + hidden, 1))
+    return shifted.sum(2)

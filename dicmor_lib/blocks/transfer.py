@@ -38,7 +38,9 @@ class Packing:
         order = available.t().to(torch.int8).argsort(dim=1, stable=True)  # the missing ones come first
         place = order.argsort(dim=1)  # inverse permutation: the place of each sample in that order
         slot = torch.where(missing, place, slots)
-        return cls(order[:, :slots].to(device, non_blocking=True), slot.to(device, non_blocking=True))
+        # contiguous: what is gathered with a strided index is strided as well, which torch.compile does not expect
+        rows, slot = order[:, :slots].contiguous(), slot.contiguous()
+        return cls(rows.to(device, non_blocking=True), slot.to(device, non_blocking=True))
 
     def pack(self, x: Tensor) -> Tensor:
         """(3, batch, ...) to (3, slots, ...): the rows of the missing pairs."""

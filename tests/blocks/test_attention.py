@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dicmor_lib.blocks import CrossModalAttention, Encoder, EncoderLayer, causal_mask, position_code
-from dicmor_lib.blocks.dropout import keep_mask
+from dicmor_lib.blocks.attention import additive
+from dicmor_lib.blocks.dropout import dropout, keep_mask, kept_share, random_levels, threshold
+from dicmor_lib.blocks.softmax_read import SoftmaxRead
 from tests.random_models import perturb
 
 GROUPS, BATCH, TIME, WIDTH, HEADS = 3, 4, 6, 8, 2
@@ -207,6 +209,64 @@ def test_padding_changes_nothing():
     torch.testing.assert_close(run(encoder, longer[0], n)[:n], run(encoder, x[:n], n))
 
 
+# --- the fast path of a CPU ----------------------------------------------------------------------
+
+
+def softmax_read_inputs(time=5, sources=4, groups=3):
+    q = torch.randn(groups, 2, 2, 3, time, dtype=torch.float64)
+    k, v = torch.randn(2, groups, 2, 2, 3, sources, dtype=torch.float64)
+    allowed = causal_mask(torch.tensor([[5, 2]] * groups), torch.tensor([[3, 4]] * groups), 5)
+    mask = additive(allowed[:, :, :time, :sources], torch.float64)[:, :, None]
+    return q.requires_grad_(), k.requires_grad_(), v.requires_grad_(), mask
+
+
+@pytest.mark.parametrize("rates", ((0.0, 0.0, 0.0), (0.4, 0.0, 0.7)))
+def test_the_gradients_in_the_cache_are_the_derivatives(rates):
+    q, k, v, mask = softmax_read_inputs()
+
+    def read(*qkv):
+        torch.manual_seed(5)  # the same weights are dropped at every evaluation
+        return SoftmaxRead.apply(*qkv, mask, rates)
+
+    assert torch.autograd.gradcheck(read, (q, k, v))
+
+
+def test_reading_in_the_cache_is_reading():
+    """The same outputs and gradients as the plain chain of softmax, dropout and product, with the same draws."""
+    rates = (0.4, 0.0, 0.7)
+    q, k, v, mask = softmax_read_inputs()
+    torch.manual_seed(3)
+    ours = SoftmaxRead.apply(q, k, v, mask, rates)
+    torch.manual_seed(3)
+    plain = []
+    for g, rate in enumerate(rates):
+        weights = (q[g].transpose(-1, -2) @ k[g] + mask[g]).softmax(-1)
+        if rate:
+            keep = random_levels(weights.shape, weights.device) >= threshold(rate)
+            assert 0 < keep.sum() < keep.numel()
+            weights = weights * keep / kept_share(rate)
+        plain.append((weights @ v[g].transpose(-1, -2)).transpose(-1, -2))
+    torch.testing.assert_close(ours, torch.stack(plain))
+    probe = (
+        torch.randn_like(ours).transpose(0, 1).contiguous().transpose(0, 1)
+    )  # a gradient may come in any layout
+    torch.testing.assert_close(
+        *(torch.autograd.grad((y * probe).sum(), (q, k, v)) for y in (ours, torch.stack(plain)))
+    )
+
+
+def test_attention_takes_the_plain_path_in_half_precision_and_the_fast_one_else(attention, sequences):
+    allowed = causal_mask(torch.full((GROUPS, BATCH), 4), torch.full((GROUPS, BATCH), 5), TIME)
+    q, k, v = attention.project(*sequences)
+    plain, fast = (read(q, k, v, allowed) for read in (attention.read, attention.read_in_cache))
+    torch.testing.assert_close(plain, fast)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = attention.float()(*sequences.detach().float(), allowed)
+    exact = attention(*sequences.detach().float(), allowed)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), exact, rtol=0.05, atol=0.05)
+
+
 # --- dropout --------------------------------------------------------------------------------------
 
 
@@ -217,6 +277,21 @@ def test_each_group_drops_at_its_own_rate():
     assert keep[0].all()
     for g, rate in enumerate(rates):  # 50,000 draws: a standard error of at most .0022
         assert keep[g].double().mean().item() == pytest.approx(1 - rate, abs=0.01)
+
+
+@pytest.mark.parametrize("rate", (0.0, 0.002, 0.1, 0.3, 0.5, 0.999))
+def test_the_share_that_is_kept_is_known_exactly(rate):
+    levels = torch.arange(-128, 128).to(torch.int8)
+    assert (levels >= threshold(rate)).double().mean().item() == kept_share(rate)
+    assert kept_share(rate) == pytest.approx(1 - rate, abs=1 / 256) and kept_share(rate) > 0
+
+
+def test_dropout_scales_what_it_keeps():
+    x = torch.ones(4, 10_001)
+    dropped = dropout(x, 0.3, training=True)
+    assert set(dropped.unique().tolist()) == {0.0, torch.tensor(1 / kept_share(0.3)).item()}
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert dropout(x, 0.3, training=False) is x and dropout(x, 0.0, training=True) is x
 
 
 def test_dropout_draws_are_seeded_and_independent():

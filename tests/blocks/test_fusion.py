@@ -72,14 +72,32 @@ def test_a_modality_pair_reaches_its_own_half_of_the_memory():
         assert torch.equal(half, crossed["all"][g])
 
 
-def test_last_valid_steps_side_by_side():
+def test_the_last_valid_steps_are_the_only_ones_read():
+    """Computing one step of the last memory layer gives what computing all and reading one gives, gradients too."""
+    fusion, (x, _) = random_fusion().double(), random_input()
+    x = x.double().requires_grad_()
+    lengths = torch.tensor([[6, 1, 2], [3, 3, 0], [2, 6, 5], [6, 6, 6]])
+    last = lengths.t().clamp(min=1) - 1
+    picked = fusion.memories(x, lengths, only=last)
+    assert picked.shape == (3, 4, 1, 16)
+    whole = fusion.memories(x, lengths)
+    read = torch.stack([torch.stack([whole[m, b, last[m, b]] for b in range(4)]) for m in range(3)])
+    torch.testing.assert_close(picked.squeeze(2), read, rtol=1e-12, atol=1e-12)
+    probe, wanted = torch.randn_like(read), [x, *fusion.cross.parameters(), *fusion.memory.parameters()]
+    ours, theirs = (torch.autograd.grad((y * probe).sum(), wanted) for y in (picked.squeeze(2), read))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_the_head_reads_the_memories_side_by_side():
     fusion = random_fusion()
-    h = torch.arange(3 * 2 * 4 * 16.0).view(3, 2, 4, 16)
-    lengths = torch.tensor([[4, 1, 2], [3, 3, 0]])
-    last = fusion.last_steps(h, lengths)
-    for b in range(2):
-        expected = torch.cat([h[m, b, max(int(lengths[b, m]), 1) - 1] for m in range(3)])
-        assert torch.equal(last[b], expected)
+    x, lengths = random_input()
+    seen = {}
+    fusion.hidden1.register_forward_hook(lambda module, inputs, output: seen.update(h=inputs[0]))
+    fusion(x, lengths)
+    whole = fusion.memories(x, lengths)
+    for b in range(len(lengths)):
+        parts = [whole[m, b, max(int(lengths[b, m]), 1) - 1] for m in range(3)]
+        torch.testing.assert_close(seen["h"][b], torch.cat(parts))
 
 
 def test_every_modality_and_every_early_step_matters():

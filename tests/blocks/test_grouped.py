@@ -81,3 +81,24 @@ def test_groups_do_not_touch_each_other():
         changed = x.clone()
         changed[1] += torch.randn(2, 5, 4)
         assert (layer(x) != layer(changed)).flatten(1).any(1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("kernel", (1, 3, 5))
+def test_sliding_rows_are_the_windows_side_by_side(monkeypatch, kernel):
+    """A CPU's way of convolving and a GPU's, with ReLU and without, on no sample at all too."""
+    for batch in (0, 1, 3):
+        for relu in (False, True):
+            layer, x = GroupedConv1d(2, 4, 5, kernel).double(), random_input((2, batch, 6, 4))
+            sliding = layer(x, relu=relu)
+            with monkeypatch.context() as patch:
+                patch.setattr("dicmor_lib.blocks.grouped.computes_on_cpu", lambda x: False)
+                windows = layer(x, relu=relu)
+            assert_same(layer, x, sliding, windows)
+
+
+def test_layers_run_in_half_precision_under_autocast():
+    layer, x = GroupedConv1d(2, 8, 5, 3), torch.randn(2, 3, 6, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = layer(x, relu=True)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), layer(x, relu=True), rtol=0.02, atol=0.02)
