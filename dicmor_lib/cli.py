@@ -15,16 +15,29 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from dicmor_lib.commands.common import is_first_process
 from dicmor_lib.errors import DicmorError
 
-COMMANDS: tuple[str, ...] = ("train", "evaluate", "results", "recover", "data", "convert-checkpoint")
+COMMANDS: tuple[str, ...] = (
+    "train",
+    "evaluate",
+    "reproduce",
+    "results",
+    "published",
+    "recover",
+    "data",
+    "bench",
+    "convert-checkpoint",
+)
 """Modules of `dicmor_lib.commands`, in the order in which the help lists them."""
 
 EXAMPLES = """examples:
   dicmor train --data synthetic --preset tiny --out runs/first
   dicmor evaluate runs/first
+  dicmor reproduce --data synthetic --seeds 0-4 --out runs/study
   dicmor recover runs/first --data clips.npz --out recovered.npz
   dicmor data check mosi.pkl
+  dicmor data convert mosei.pkl mosei.store
 
---data takes an MMSA pickle, a MulT/MultiBench pickle or an .npz file; 'synthetic' is the built-in data set.
+--data takes an MMSA pickle, a MulT/MultiBench pickle, an .npz file, or a store that 'dicmor data convert' made;
+'synthetic' is the built-in data set.
 'dicmor COMMAND --help' explains a command's options."""
 
 

@@ -186,6 +186,22 @@ def _stored(args: argparse.Namespace) -> tuple[DiCMoRConfig, TrainConfig, dict[s
 
 def _changes(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings given as options: those of the model and those of the training."""
+    model, train = settings(args.set)
+    named = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    train = {**named, **train}
+    if args.no_standardise:
+        train["standardise"] = False
+    if "missing_rate" in named and not args.published:
+        train.setdefault("protocol", "dicmor")
+    return model, train
+
+
+def settings(texts: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What --set NAME=VALUE gives: settings of the model and of the training.
+
+    Raises:
+        ConfigError: if one is not of this form, or neither has a setting of this name.
+    """
     from dataclasses import fields
 
     from dicmor_lib.config import DiCMoRConfig
@@ -193,13 +209,9 @@ def _changes(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     from dicmor_lib.training import TrainConfig
 
     of_model, of_training = ({field.name for field in fields(kind)} for kind in (DiCMoRConfig, TrainConfig))
-    train = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
-    if args.no_standardise:
-        train["standardise"] = False
-    if "missing_rate" in train and not args.published:
-        train.setdefault("protocol", "dicmor")
     model: dict[str, Any] = {}
-    for setting in args.set:
+    train: dict[str, Any] = {}
+    for setting in texts:
         name, equals, text = setting.partition("=")
         if not equals or name not in of_model | of_training or name == "feature_dims":
             raise ConfigError(

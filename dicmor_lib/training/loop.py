@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dicmor_lib.data.dataset import MultimodalData
 from dicmor_lib.errors import ConfigError
@@ -17,6 +18,7 @@ from dicmor_lib.model import DiCMoR
 from dicmor_lib.training.checkpoint import BEST, write_state
 from dicmor_lib.training.config import TrainConfig
 from dicmor_lib.training.engine import launch
+from dicmor_lib.training.given_stage1 import read_given
 from dicmor_lib.training.history import History, Recorder, earlier_rows
 from dicmor_lib.training.prepare import Prepared, prepare
 from dicmor_lib.training.progress import Progress
@@ -36,6 +38,7 @@ def fit(
     callback: Callback | None = None,
     origin: dict[str, Any] | None = None,
     encoder: LanguageEncoder | None = None,
+    stage1: str | Path | Mapping[str, Tensor] | None = None,
 ) -> History:
     """Train `model` in place; afterwards it holds the weights selected on the validation split.
 
@@ -53,6 +56,10 @@ def fit(
         origin: entries to add to the data section of config.json, such as the path that was read.
         encoder: with `config.bert_mode` "fine-tune", the BERT that computed the data's language features
             (`encode_language`), tuned in place in stage 1; also to resume, as it was loaded at first.
+        stage1: skip stage 1 and start from this one, the folder of a run that has finished its own or a model's
+            state dictionary: C^m and fusion are taken from it, everything else stays as it is in `model`. Models
+            that share it can be compared (`given_stage1`). It is noted in config.json; a resumed run needs it no
+            more.
 
     Raises:
         ConfigError: if model, data and configuration do not go together.
@@ -67,13 +74,14 @@ def fit(
     prepared = prepare(data, config)
     if encoder is not None:
         _refuse_without_stage1(prepared, config)
+    given = None if stage1 is None else read_given(stage1, config, prepared)
     folder = None if out is None else Path(out)
     history = History(notices=list(prepared.notices))
     with _keeping_random_state(engine.device):
         parts = {"model": model} if encoder is None else {"model": model, "encoder": encoder}
         for part in parts.values():
             part.to(engine.device)
-        start = begin(parts, data, prepared, config, folder, resume, origin, engine)
+        start = begin(parts, data, prepared, config, folder, resume, origin, engine, given)
         history.notices += start.notices
         for part in parts.values():
             engine.same_everywhere(part)
@@ -86,8 +94,10 @@ def fit(
         try:
             for notice in history.notices:
                 shown.say(f"note: {notice}")
+            engine.compile_blocks(model)
             _run_stages(context, data, prepared, start)
         finally:
+            engine.plain_blocks(model)
             shown.close()
             if context.recorder is not None:
                 context.recorder.close()
@@ -123,7 +133,7 @@ def _run_stages(context: Context, data: MultimodalData, prepared: Prepared, star
     """Stage 1 on the complete samples, stage 2 on all; either may be skipped, stage 1 may be over."""
     model, config, train = context.model, context.config, prepared.train
     index, complete_valid = prepared.complete()
-    lacking = _lacks_complete_samples(index, prepared, config)
+    lacking = not start.given_stage1 and _lacks_complete_samples(index, prepared, config)
     if config.stage1_epochs and not lacking and start.state.stage == 1:
         with _shallow(model, trains=True):
             Stage(context, start.state, train, index, complete_valid, start.best, start.moments).run()

@@ -26,11 +26,12 @@ from dicmor_lib.training.checkpoint import (
 )
 from dicmor_lib.training.config import TrainConfig
 from dicmor_lib.training.engine import Engine
+from dicmor_lib.training.given_stage1 import GivenStage1
 from dicmor_lib.training.prepare import Prepared
 from dicmor_lib.training.state import RunState
 from dicmor_lib.training.tuning import read_tuned
 
-MAY_CHANGE = ("stage1_epochs", "stage2_epochs", "patience", "accelerator", "devices", "nodes")
+MAY_CHANGE = ("stage1_epochs", "stage2_epochs", "patience", "accelerator", "devices", "nodes", "compile")
 """Settings that may differ when a run is resumed; all others decide what its weights become."""
 
 
@@ -38,7 +39,7 @@ MAY_CHANGE = ("stage1_epochs", "stage2_epochs", "patience", "accelerator", "devi
 class Start:
     """What `Stage` goes on from; `weights` and `best` are by part: "model", and "encoder" if it is tuned.
 
-    Parts without an entry in `weights` keep what the caller gave.
+    Parts without an entry in `weights` keep what the caller gave. `given_stage1`: stage 1 was another run's.
     """
 
     state: RunState
@@ -46,6 +47,7 @@ class Start:
     best: dict[str, Tensors] | None = None
     moments: Tensors | None = None
     notices: list[str] = field(default_factory=list)
+    given_stage1: bool = False
 
 
 def begin(
@@ -57,19 +59,23 @@ def begin(
     resume: bool,
     origin: dict[str, Any] | None,
     engine: Engine,
+    given: GivenStage1 | None = None,
 ) -> Start:
     """Check or write config.json, and load the checkpoint if there is one to resume.
 
     A new run saves its initial weights at once, so that it can be resumed from its first moment on, and so
     that a folder that cannot be written is noticed before an epoch is spent. `parts` holds the "model" and, if
-    it is tuned, the "encoder".
+    it is tuned, the "encoder". A `given` stage 1 is put into the model, and kept as the run's own, so that its
+    folder holds all that an evaluation needs.
 
     Raises:
         CheckpointError: if `folder` already holds a run and `resume` is not set, if the run was made with
             other settings or data, or if every checkpoint is damaged.
     """
+    if given is not None:
+        given.load_into(parts["model"])  # type: ignore[arg-type]
     if folder is None:
-        return Start(RunState())
+        return _anew(given)
     about = {
         **(origin or {}),
         "source": data.source,
@@ -78,8 +84,9 @@ def begin(
         "feature_dims": list(data.feature_dims),
         "standardiser": prepared.standardiser,
         "language": data.language,
+        "stage1": None if given is None else given.about,
     }
-    start = engine.on_main(lambda: _begin(parts, config, folder, resume, about))
+    start = engine.on_main(lambda: _begin(parts, config, folder, resume, about, given))
     for name, weights in start.weights.items():
         restore_model(parts[name], weights, folder)
     return start
@@ -91,6 +98,7 @@ def _begin(
     folder: Path,
     resume: bool,
     about: dict[str, Any],
+    given: GivenStage1 | None,
 ) -> Start:
     model: DiCMoR = parts["model"]  # type: ignore[assignment]
     exists = (folder / "config.json").exists()
@@ -99,12 +107,18 @@ def _begin(
     start = _load(model, config, folder, about) if exists else None
     write_config(folder, model.config, config, about)
     if start is None:
-        start = Start(RunState())
+        start = _anew(given)
         if resume:
             start.notices.append(f"{folder} holds no checkpoint yet: the run starts from the beginning")
+        if given is not None:
+            write_state(folder, STAGE1, given.state, model=model.state_dict())
         weights = {name: part.state_dict() for name, part in parts.items()}
         write_state(folder, LAST, start.state.to_dict(), **weights, optimiser={})
     return start
+
+
+def _anew(given: GivenStage1 | None) -> Start:
+    return Start(RunState()) if given is None else Start(RunState(stage=2), given_stage1=True)
 
 
 def _load(model: DiCMoR, config: TrainConfig, folder: Path, about: dict[str, Any]) -> Start | None:
@@ -118,7 +132,9 @@ def _load(model: DiCMoR, config: TrainConfig, folder: Path, about: dict[str, Any
             "the same file, or choose another folder"
         )
     _refuse_other_encoder(folder, stored.get("language"), about["language"])
-    if not any((folder / name).exists() for name in (LAST, PREVIOUS)):
+    exists = any((folder / name).exists() for name in (LAST, PREVIOUS))
+    about["stage1"] = _same_stage1(folder, stored.get("stage1"), about["stage1"], exists)
+    if not exists:
         return None
     for name in (BEST, STAGE1):
         finish_swap(folder / name)
@@ -132,7 +148,7 @@ def _load(model: DiCMoR, config: TrainConfig, folder: Path, about: dict[str, Any
     moments = tensors.pop("optimiser")
     if config.bert_mode == "fine-tune" and state.stage == 2:  # stage 2 only reads the encoder of stage 1
         tensors["encoder"] = read_tuned(folder)
-    start = Start(state, tensors, None, moments, notices)
+    start = Start(state, tensors, None, moments, notices, about["stage1"] is not None)
     if state.best is not None:
         _load_best(folder, start)
     return start
@@ -171,6 +187,22 @@ def _refuse_other_encoder(folder: Path, stored: dict[str, Any] | None, given: di
             f"the run in {folder} was started with language from {change}; resume it with the same, or "
             "choose another folder"
         )
+
+
+def _same_stage1(
+    folder: Path, stored: dict[str, Any] | None, given: dict[str, Any] | None, exists: bool
+) -> dict[str, Any] | None:
+    """What config.json says about the stage 1 that a run started from, None if it trains its own."""
+    if given is None and (exists or stored is None):
+        return stored
+    if (stored or {}).get("sha256") != (given or {}).get("sha256"):
+        was = "a stage 1 of its own" if stored is None else f"the stage 1 of {stored['source']}"
+        now = "none is given" if given is None else f"that of {given['source']} has other weights"
+        raise CheckpointError(
+            f"the run in {folder} was started with {was}, and {now}; resume it with the same, or choose another "
+            "folder"
+        )
+    return given
 
 
 def _refuse_changes(
