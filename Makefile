@@ -17,6 +17,8 @@ PORT ?= 8888
 LAB_ARGS ?=
 # passed to pytest: -k flow, say
 PYTEST_ARGS ?=
+# passed to dicmor bench: --quick, say
+BENCH_ARGS ?=
 # test processes; "logical" is one for each core
 WORKERS ?= logical
 # The models of the course are small: more threads than this wait for each other instead of helping.
@@ -44,7 +46,7 @@ export PIP_USER := 0
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help lab install test test-long check figures clean
+.PHONY: help lab install test test-long bench check figures clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,6 +67,9 @@ test: $(STAMP) ## run the tests, notebooks included
 
 test-long: $(STAMP) ## run the long versions of the tests
 	@exec "$(PY)" -m pytest -n $(WORKERS) --maxprocesses=4 --dist=worksteal -m slow $(PYTEST_ARGS)
+
+bench: $(STAMP) ## measure speed, and write it into README.md (about six minutes; the machine must be idle)
+	@"$(PY)" -m dicmor_lib bench --json dicmor_lib/bench/measured.json --into README.md $(BENCH_ARGS)
 
 check: $(STAMP) ## lint and check the formatting of code and notebooks
 	@"$(PY)" -m ruff check .

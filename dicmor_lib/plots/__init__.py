@@ -5,6 +5,7 @@ from dicmor_lib.plots.latents import clip_latents, latent_clouds
 from dicmor_lib.plots.recovered import recovered_view
 from dicmor_lib.plots.results import pattern_figure, recovery_figure
 from dicmor_lib.plots.sequences import sequence_view
+from dicmor_lib.plots.speed import cost_by_batch, rate_curve, time_shares
 from dicmor_lib.plots.style import (
     CLASS_COLOURS,
     CLASS_MARKERS,
@@ -27,6 +28,7 @@ __all__ = [
     "MODALITY_MARKERS",
     "HouseFigure",
     "clip_latents",
+    "cost_by_batch",
     "distribution_map",
     "figure_alt",
     "house_style",
@@ -34,8 +36,10 @@ __all__ = [
     "loss_curves",
     "new_figure",
     "pattern_figure",
+    "rate_curve",
     "recovered_view",
     "recovery_figure",
     "save_figure",
     "sequence_view",
+    "time_shares",
 ]

@@ -62,6 +62,7 @@ class TrainConfig(Settings):
     devices: int = 1  # processes per node, one device each
     nodes: int = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False  # torch.compile for the model's blocks; on CUDA with CUDA graphs
 
     def __post_init__(self) -> None:
         self._check_choices()
