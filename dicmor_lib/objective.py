@@ -1,8 +1,8 @@
 """The terms of the training objective, each a pure function of tensors.
 
 L = L1(y^, y) + a * (NLL_language + NLL_audio + NLL_vision) + b * L_rec + c * L_dist, with the negative
-log-likelihoods in bits per dimension. The published code has a = b = 0.1 and no L_dist; ours has b = 1 and
-c = 0.5, see `DiCMoRConfig.recovery_weight` and `DiCMoRConfig.distance_weight`.
+log-likelihoods in bits per dimension. The published code has a = b = 0.1; ours has b = 1, see
+`DiCMoRConfig.recovery_weight`. L_dist is ours and optional: c = 0 by default, `DiCMoRConfig.distance_weight`.
 """
 
 from __future__ import annotations

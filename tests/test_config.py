@@ -21,7 +21,6 @@ PUBLISHED_SWITCHES = {  # every difference of the model in SCIENCE.md: (ours, pu
     "transfer_gradient": (True, False),
     "task_trains_recovery": (False, True),
     "recovery_weight": (1.0, 0.1),
-    "distance_weight": (0.5, 0.0),
     "shallow_gradient": (True, False),
     "dropout_before_shallow": (False, True),
     "self_attention_follows": ("own", "language"),
