@@ -13,21 +13,26 @@ from dicmor_lib.bench.targets import TARGETS, Target
 TASK_TITLES = {"train": "training step", "predict": "prediction", "patterns": "seven patterns of one clip"}
 
 
-def to_markdown(results: Results) -> str:
-    """Everything: where it was measured, targets with a reason for each miss, and the tables."""
-    parts = [
+def to_markdown(results: Results, folded: bool = False) -> str:
+    """Where it was measured, targets with a reason for each miss, and the tables; those `folded` in a document."""
+    first = [
         conditions(results),
         targets_table(results),
         *(f"Missed: {reason}" for reason in misses(results)),
-        "Times (median; in brackets the quartiles):",
-        cases_table(results),
         *failures(results),
     ]
+    rest = ["Times (median; in brackets the quartiles):", cases_table(results)]
     if _measured(results["curves"]):
-        parts += ["Flow and recovery, forward and backward, against time and batch:", curves_table(results)]
+        rest += ["Flow and recovery, forward and backward, against time and batch:", curves_table(results)]
     if _measured(results["profiles"]):
-        parts += ["Where the time of a training step goes:", parts_table(results), kinds_table(results)]
-    return "\n\n".join(parts)
+        rest += ["Where the time goes, as shares of it:", parts_table(results), kinds_table(results)]
+    if folded:
+        rest = [
+            "<details><summary>Times, memory, curves, and where the time goes</summary>",
+            *rest,
+            "</details>",
+        ]
+    return "\n\n".join([*first, *rest])
 
 
 def conditions(results: Results) -> str:
@@ -180,11 +185,12 @@ def kinds_table(results: Results) -> str:
     """Shares of a training step by kind of work."""
     found = _measured(results["profiles"])
     rows = [(kind, *(f"{c['kinds'][kind]:.0%}" for c in found)) for kind in found[0]["kinds"]]
-    return table(
-        ("kind of work", *(f"{c['preset']} {c['batch']}, {c['device']}" for c in found)),
-        rows,
-        "l" + "r" * len(found),
-    )
+    return table(("kind of work", *map(_case, found)), rows, "l" + "r" * len(found))
+
+
+def _case(profile: dict[str, Any]) -> str:
+    """Short, for the head of a column."""
+    return f"{profile['preset']} {profile['task']} {profile['batch']}, {profile['device']}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:

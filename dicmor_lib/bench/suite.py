@@ -60,9 +60,18 @@ class Plan:
         return found
 
     def profiled(self) -> list[Case]:
-        """The cases whose time is taken apart: the training step of 32 (or the largest batch) of each preset."""
+        """The cases whose time is taken apart: the training step of 32 (or the largest batch) of each preset.
+
+        And the seven patterns of one clip, for the first preset.
+        """
         batch = 32 if 32 in self.batches else max(self.batches)
-        return [Case(p, "train", batch, device=d) for d in self.devices for p in self.presets]
+        return [
+            Case(preset, task, n, device=device)
+            for device in self.devices
+            for task, n, presets in (("train", batch, self.presets), ("patterns", 1, self.presets[:1]))
+            if task in self.tasks
+            for preset in presets
+        ]
 
 
 def run_suite(plan: Plan, say: Say = lambda sentence: None) -> Results:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_results(args.json, results)
     if args.into:
-        _write_section(Path(args.into), to_markdown(results))
+        _write_section(Path(args.into), to_markdown(results, folded=True))
     else:
         print(to_markdown(results))
     return 0

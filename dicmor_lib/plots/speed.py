@@ -50,8 +50,8 @@ def rate_curve(sizes: Sequence[int], rates: Sequence[float], marks: Mapping[str,
     if marks:
         panel.legend(loc="lower right")
     figure.alt = (
-        f"Rate of square matrix products against their side, rising from {_short(rates[0])} GFLOP/s at "
-        f"{sizes[0]} to {_short(max(rates))} GFLOP/s at the best size. Marked: "
+        f"Rate of square matrix products against their side: {_short(rates[0])} GFLOP/s at "
+        f"{sizes[0]}, {_short(max(rates))} GFLOP/s at the best size, {sizes[int(np.argmax(rates))]}. Marked: "
         f"{describe([f'{what} at {n}' for what, n in marks.items()]) if marks else 'nothing'}."
     )
     return figure

@@ -30,30 +30,35 @@ def test_shares_add_up_and_every_part_has_some(found):
     assert 0 < found["seconds"]
 
 
-class Slow(nn.Module):
-    """Multiplies large matrices, forward and backward, on the way."""
+class Marked(nn.Module):
+    """Computes a hyperbolic sine on the way, which nothing else does; its derivative is the cosine."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner, self.weight = inner, nn.Parameter(torch.eye(600))
+        self.inner, self.weight = inner, nn.Parameter(torch.zeros(()))
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        product = self.weight
-        for _ in range(6):
-            product = product @ self.weight
-        return self.inner(*inputs) + product.sum() / 600
+    def forward(self, *inputs: torch.Tensor, **options: torch.Tensor) -> torch.Tensor:
+        return self.inner(*inputs, **options) + torch.sinh(self.weight)
+
+
+def marks(event, on_device: bool) -> int:
+    """Stands for the time of an event: how many of the marked operations are in it."""
+    return (event.name in ("aten::sinh", "aten::cosh")) + sum(
+        marks(child, False) for child in event.cpu_children
+    )
 
 
 @pytest.mark.parametrize(("name", "part"), [("recovery", "recovery"), ("fusion.memory", "self encoders")])
-def test_a_slow_part_is_found(monkeypatch, name, part):
-    """Also in the backward pass, where autograd runs its operations without the model's modules."""
+def test_work_is_put_down_to_its_part(monkeypatch, name, part):
+    """Also in the backward pass, where autograd runs the operations and no module of the model."""
     built = build(CASE)
     owner, _, last = name.rpartition(".")
-    setattr(built.model.get_submodule(owner), last, Slow(built.model.get_submodule(name)))
+    setattr(built.model.get_submodule(owner), last, Marked(built.model.get_submodule(name)))
     monkeypatch.setattr(profiling, "build", lambda case: built)
+    monkeypatch.setattr(profiling, "_time", marks)
     shares = where_time_goes(CASE)["parts"]
-    assert max(shares, key=lambda other: shares[other]["backward"]) == part
-    assert shares[part]["backward"] > 0.2 and shares[part]["forward"] > 0.1
+    assert shares.pop(part) == {"forward": 0.5, "backward": 0.5}
+    assert not any(share for ways in shares.values() for share in ways.values())
 
 
 def test_labels_leave_nothing_behind():
