@@ -192,3 +192,14 @@ def test_the_readme_shows_the_committed_numbers():
     (section,) = re.findall(r"<!-- bench:speed -->\n(.*?)\n<!-- /bench:speed -->", readme, re.DOTALL)
     again = "run `dicmor bench --from dicmor_lib/bench/measured.json --into README.md`"
     assert section == to_markdown(read_results(MEASURED), folded=True), again
+
+
+def test_chapter_11_shows_the_committed_numbers():
+    chapter = json.loads((ROOT / "notebooks" / "11_scaling_up.ipynb").read_text(encoding="utf-8"))
+    outputs = [out for cell in chapter["cells"] for out in cell.get("outputs", [])]
+    shown = [
+        "".join(out["data"]["text/markdown"]) for out in outputs if "text/markdown" in out.get("data", {})
+    ]
+    numbers = read_results(MEASURED)
+    for table in (targets_table(numbers), cases_table(numbers)):
+        assert table in shown, "execute notebooks/11_scaling_up.ipynb again and commit it"

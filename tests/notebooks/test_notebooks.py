@@ -132,9 +132,8 @@ class TestCommittedChapter:
             assert not re.search(r"!\[\s*\]\(", cell.source), "an image without alternative text"
 
     def test_headings_form_a_tree(self, chapter):
-        levels = [
-            len(m[1]) for cell in prose(chapter) for m in re.finditer(r"^(#+) ", cell.source, re.MULTILINE)
-        ]
+        texts = [re.sub(r"^```.*?^```", "", cell.source, flags=re.DOTALL | re.M) for cell in prose(chapter)]
+        levels = [len(m[1]) for text in texts for m in re.finditer(r"^(#+) ", text, re.MULTILINE)]
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(below <= above + 1 for above, below in zip(levels, levels[1:]))
 
