@@ -8,10 +8,6 @@ import os
 import sys
 from typing import NoReturn
 
-# Waiting threads sleep instead of spinning: with spinning ones a busy machine trains many times slower.
-# It counts only if nothing has loaded torch yet.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from dicmor_lib.commands.common import is_first_process
 from dicmor_lib.errors import DicmorError
 

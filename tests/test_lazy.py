@@ -44,16 +44,9 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(code):
     assert python(f"{code}\n{LOADED}").splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(("given", "kept"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
-def test_the_command_sets_how_threads_wait_before_torch_reads_it(given, kept):
-    code = (
-        "import os, sys, dicmor_lib.cli as cli\n"
-        "assert 'torch' not in sys.modules\n"
-        "import dicmor_lib\n"
-        "dicmor_lib.DiCMoR  # loads torch\n"
-        "print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
-    )
-    assert python(code, **given).split() == ["True", kept]
+def test_the_command_leaves_the_waiting_of_threads_to_the_user():
+    """Sleeping threads made a training step on two idle cores 2.4 times slower, spinning ones suffer on busy cores."""
+    assert python("import os, dicmor_lib.cli\nprint('OMP_WAIT_POLICY' in os.environ)").split() == ["False"]
 
 
 def test_each_name_is_what_its_module_defines():
