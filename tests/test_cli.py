@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dicmor_lib.cli import main
-from dicmor_lib.data.oracle import Oracle
+from tests.mmsa import mmsa
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
@@ -21,21 +21,6 @@ SMALL = [
     *("--set", "rcab_blocks=1", "--set", "heads=2", "--set", "fusion_layers=1"),
     *("--stage1-epochs", "1", "--stage2-epochs", "1", "--batch-size", "16", "--accelerator", "cpu"),
 ]
-
-
-def mmsa(sizes=(40, 16, 16), seed=0) -> dict:
-    """The oracle's clips in the layout of an MMSA pickle."""
-    data = Oracle(dims=(4, 3, 3), time=6, mean_length=4, sizes=sizes).dataset(seed)
-    return {
-        name: {
-            "text": split.features[0],
-            "audio": split.features[1],
-            "vision": split.features[2],
-            "regression_labels": split.labels,
-            "id": list(split.ids),
-        }
-        for name, split in data.splits.items()
-    }
 
 
 @pytest.fixture(scope="module")

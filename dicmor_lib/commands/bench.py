@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicmor_lib.commands.common import add_quiet, new_parser, say
+from dicmor_lib.commands.results import write_section
 
 if TYPE_CHECKING:
     from dicmor_lib.bench.suite import Plan
@@ -62,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_results(args.json, results)
     if args.into:
-        _write_section(Path(args.into), to_markdown(results, folded=True))
+        document = Path(args.into)
+        write_section(document, "speed", to_markdown(results, folded=True), group="bench")
+        print(f"{document}: section 'speed' written")
     else:
         print(to_markdown(results))
     return 0
@@ -115,18 +118,3 @@ def _profile(args: argparse.Namespace) -> int:
         )
         print(f"{parts_table(alone)}\n\n{kinds_table(alone)}\n\n{found['table']}\n")
     return 0
-
-
-def _write_section(document: Path, content: str) -> None:
-    from dicmor_lib.commands.results import replace_section
-    from dicmor_lib.errors import DataError
-    from dicmor_lib.training.atomic import write_file
-
-    try:
-        text = document.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{document} cannot be read ({error.strerror}); name an existing Markdown file"
-        ) from None
-    write_file(document, replace_section(text, "speed", content, group="bench").encode())
-    print(f"{document}: section 'speed' written")

@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the tables, or write them into a section of a document."""
-    from dicmor_lib.errors import ConfigError, DataError
+    from dicmor_lib.errors import ConfigError
 
     if bool(args.ledger) == bool(args.folders):
         raise ConfigError("give either --ledger DIR or the folders of evaluated runs")
@@ -48,16 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print(text)
         return 0
     document = Path(args.into)
-    try:
-        whole = document.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{document} cannot be read ({error.strerror}); name an existing Markdown file"
-        ) from None
-    replaced = replace_section(whole, section, text)
-    from dicmor_lib.training.atomic import write_file
-
-    write_file(document, replaced.encode())
+    write_section(document, section, text)
     print(f"{document}: section {section!r} written from {args.ledger or f'{len(args.folders)} run(s)'}")
     return 0
 
@@ -79,6 +70,24 @@ def _of_runs(folders: list[str], split: str) -> str:
         if not file.is_file():
             raise DataError(f"there is no {file}; run 'dicmor evaluate {file.parent.parent}' first")
     return SeedSummary.of([read_json(file) for file in files]).to_markdown()
+
+
+def write_section(document: Path, name: str, content: str, group: str = "results") -> None:
+    """Replace a section of a document by `replace_section`; the file is swapped whole.
+
+    Raises:
+        DataError: if the document cannot be read or lacks the section's marks.
+    """
+    from dicmor_lib.errors import DataError
+    from dicmor_lib.training.atomic import write_file
+
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{document} cannot be read ({error.strerror}); name an existing Markdown file"
+        ) from None
+    write_file(document, replace_section(text, name, content, group).encode())
 
 
 def replace_section(text: str, name: str, content: str, group: str = "results") -> str:

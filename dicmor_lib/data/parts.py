@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dicmor_lib.data import fields
-from dicmor_lib.data.dataset import Split
+from dicmor_lib.data.dataset import MultimodalData, Split
 from dicmor_lib.data.layouts import FEATURE_KEYS, LABEL_KEYS, RawFile, it_has
-from dicmor_lib.data.report import ModalityReport, SplitReport
+from dicmor_lib.data.report import ModalityReport, ReadReport, SplitReport
 from dicmor_lib.data.sequences import Spans, check_features, clean, describe, drop_rows
 from dicmor_lib.errors import DataError
 
@@ -124,11 +124,24 @@ def match_dims(parts: dict[str, Part], name: str) -> None:
                 part.features[m] = np.zeros((len(part.labels), 0, next(iter(dims.values()))), np.float32)
 
 
-def refuse_empty_train(kept: int, stored: int, name: str) -> None:
-    """Refuse a train split of no samples, of which `stored` were in the file."""
-    if kept == 0:
+def put_together(
+    splits: dict[str, Split], report: ReadReport, name: str, source: str, sha256: str, synthetic: bool
+) -> MultimodalData:
+    """The data set of these splits; a split that is not there is empty, and an empty train split is refused."""
+    if not len(splits["train"]):
+        stored = report.splits["train"].samples
         why = "every modality of its samples is zero" if stored else "it has no samples"
         raise DataError(f"{name}: the train split is empty ({why}); there is nothing to learn from")
+    nothing = splits["train"].select([])
+    return MultimodalData(
+        train=splits["train"],
+        valid=splits.get("valid", nothing),
+        test=splits.get("test", nothing),
+        source=source,
+        sha256=sha256,
+        synthetic=synthetic,
+        report=report,
+    )
 
 
 def all_steps(shapes: list[tuple[int, ...]]) -> np.ndarray:

@@ -25,8 +25,8 @@ from dicmor_lib.data.parts import (
     Place,
     in_memory,
     match_dims,
+    put_together,
     read_part,
-    refuse_empty_train,
     to_split,
 )
 from dicmor_lib.data.report import ReadReport
@@ -56,17 +56,7 @@ def read(path: str | os.PathLike[str], *, published_layout: bool = False) -> Mul
     parts, report, synthetic = read_parts(path, in_memory(shift=not published_layout))
     report.published_layout = published_layout
     splits = {split: to_split(part, published_layout) for split, part in parts.items()}
-    refuse_empty_train(len(splits["train"]), report.splits["train"].samples, name)
-    nothing = splits["train"].select([])
-    return MultimodalData(
-        train=splits["train"],
-        valid=splits.get("valid", nothing),
-        test=splits.get("test", nothing),
-        source=show(Path(path).name, 200),
-        sha256=file_sha256(path),
-        synthetic=synthetic,
-        report=report,
-    )
+    return put_together(splits, report, name, show(Path(path).name, 200), file_sha256(path), synthetic)
 
 
 def read_parts(

@@ -30,7 +30,7 @@ from dicmor_lib.data.dataset import Features, MultimodalData, Split
 from dicmor_lib.data.files import show
 from dicmor_lib.data.layouts import FEATURE_KEYS, SPLITS
 from dicmor_lib.data.mapped import MappedFeatures
-from dicmor_lib.data.parts import all_steps, refuse_empty_train
+from dicmor_lib.data.parts import all_steps, put_together
 from dicmor_lib.data.report import ReadReport
 from dicmor_lib.data.scaling import KnownMoments
 from dicmor_lib.data.store_files import META, Spoilt, StoreFiles
@@ -92,17 +92,7 @@ class _Opening:
             raise Spoilt(f"{META} is incomplete or holds impossible values") from None
         report.published_layout = self.published
         splits = {split: self.split(split, of_split, report) for split, of_split in shapes.items()}
-        refuse_empty_train(len(splits["train"]), report.splits["train"].samples, name)
-        nothing = splits["train"].select([])
-        return MultimodalData(
-            train=splits["train"],
-            valid=splits.get("valid", nothing),
-            test=splits.get("test", nothing),
-            source=source,
-            sha256=sha256,
-            synthetic=bool(meta.get("synthetic")),
-            report=report,
-        )
+        return put_together(splits, report, name, source, sha256, bool(meta.get("synthetic")))
 
     def split(self, split: str, shapes: list[tuple[int, int, int]], report: ReadReport) -> Split:
         """One split, without the samples in which nothing is observed; their number goes into the report."""

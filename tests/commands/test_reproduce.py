@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from dicmor_lib.cli import main
-from dicmor_lib.data.oracle import Oracle
 from dicmor_lib.evaluation.ledger import Ledger
+from tests.mmsa import mmsa
 
 SMALL = [
     *("--set", "hidden=8", "--set", "flow_width=8", "--set", "flow_layers=2", "--set", "rcab_width=8"),
@@ -20,19 +20,8 @@ SMALL = [
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """A real file, as far as the reader can tell: MMSA layout."""
-    data = Oracle(dims=(4, 3, 3), time=6, mean_length=4, sizes=(40, 16, 20)).dataset(0)
-    content = {
-        name: {
-            "text": split.features[0],
-            "audio": split.features[1],
-            "vision": split.features[2],
-            "regression_labels": split.labels,
-            "id": list(split.ids),
-        }
-        for name, split in data.splits.items()
-    }
     path = tmp_path_factory.mktemp("data") / "small clips.pkl"
-    path.write_bytes(pickle.dumps(content))
+    path.write_bytes(pickle.dumps(mmsa(sizes=(40, 16, 20))))
     return path
 
 
