@@ -123,6 +123,7 @@ def _mean_over_recovered(losses: dict[str, Term], kind: str) -> Tensor:
 def objective(losses: dict[str, Term], config: DiCMoRConfig) -> Tensor:
     """Return the scalar to minimise from a model's `losses`: its "task", "nll_*", "recovery_*" and "distance_*" terms."""
     nll = torch.stack([losses[f"nll_{name}"].value for name in MODALITIES]).sum()
+    # Eq. (22)
     loss = losses["task"].value + config.nll_weight * nll + config.recovery_weight * recovery_loss(losses)
     if config.distance_weight:
         loss = loss + config.distance_weight * distance_loss(losses)

@@ -35,6 +35,9 @@ if WORKER:
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SHARED_FIXTURES = {"shared_data", "shared_golden"}
 SKIPPED_SHARED: list[str] = []  # tests that should have read ../shared and did not
+CHAPTER_TIMES: list[
+    tuple[str, float, float, str]
+] = []  # chapter, seconds, those of its slowest cell, its first line
 
 
 def shared_is_required() -> bool:
@@ -86,6 +89,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if skipped and "shared" in report.keywords and "gpu" not in report.keywords:
         SKIPPED_SHARED.append(report.nodeid)
+    if report.when == "call":
+        CHAPTER_TIMES.extend(tuple(value) for name, value in report.user_properties if name == "chapter")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -95,7 +100,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says why the run failed; must stay in step with `pytest_sessionfinish`."""
+    """Lists the chapters' times, and says why the run failed; must stay in step with `pytest_sessionfinish`."""
+    if CHAPTER_TIMES:
+        terminalreporter.section("seconds per chapter (every cell: build/notebooks/*.times.json)")
+        for chapter, seconds, slowest, line in sorted(CHAPTER_TIMES):
+            terminalreporter.line(f"{seconds:7.1f}  {chapter:32} slowest cell {slowest:.1f}: {line[:60]}")
     if SKIPPED_SHARED and shared_is_required():
         terminalreporter.section("tests of the real data were skipped", red=True)
         terminalreporter.line(

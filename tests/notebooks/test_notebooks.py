@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import nbformat
 import papermill
 import pytest
 
+from tests.course.chapters import announced
+
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BUILT = ROOT / "build" / "notebooks"
 SECONDS_PER_NOTEBOOK = 300  # a limit for a notebook that hangs, far above what any takes
 LARGEST_FILE = 2_000_000  # bytes
+SPELT_SO = ("ba", "nd", "inout")  # names in formulas and code that codespell would correct
 
 
 def execute(chapter: Path, name: str, parameters: dict[str, object]) -> nbformat.NotebookNode:
@@ -64,29 +68,45 @@ def kernel_environment(monkeypatch):
     monkeypatch.delenv("JUPYTER_PATH", raising=False)
 
 
-def test_there_are_chapters():
-    assert "07_train_dicmor" in [chapter.stem for chapter in CHAPTERS]
+def record_times(notebook: nbformat.NotebookNode, chapter: str, record_property) -> None:
+    """Keep the seconds of every cell in build/notebooks, and let the end of the run list those of the chapters."""
+    cells = [(cell.metadata.papermill.duration, cell.source.splitlines()[0]) for cell in code_cells(notebook)]
+    total = notebook.metadata.papermill.duration
+    assert total > 0 and all(seconds is not None for seconds, _ in cells), "papermill took no times"
+    content = {"chapter": chapter, "seconds": total, "cells": cells}
+    (BUILT / f"{chapter}.times.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    slowest, line = max(cells)
+    record_property("chapter", [chapter, round(total, 1), round(slowest, 1), line])
+
+
+def test_every_chapter_is_there():
+    missing = [
+        f"{number:02}" for number in (*range(8), 11) if not list(ROOT.glob(f"notebooks/{number:02}_*.ipynb"))
+    ]
+    assert not missing
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_runs_on_the_oracle(chapter, record_property):
     notebook = execute(chapter, chapter.stem, {"profile": "fast"})
-    assert "profile fast, data synthetic" in printed(notebook)
-    record_property("seconds", notebook.metadata.papermill.duration)
-    times = [(cell.metadata.papermill.duration, cell.source.splitlines()[0]) for cell in code_cells(notebook)]
-    record_property("slowest cells", json.dumps(sorted(times, reverse=True)[:3]))
+    text = printed(notebook)
+    assert "profile fast, data synthetic" in text
+    for exercise in announced(chapter):
+        assert f"Exercise {exercise.number}: not solved yet." in text
+    record_times(notebook, chapter.stem, record_property)
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    "chapter", [c for c in CHAPTERS if c.stem.startswith("07")], ids=lambda path: path.stem
-)
-def test_chapter_runs_on_a_real_file(chapter, shared_data):
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_runs_on_a_real_file(chapter, shared_data, record_property):
     file = shared_data / "ict_mmmo_aligned_20.pkl"
-    text = printed(execute(chapter, f"{chapter.stem}-real", {"profile": "fast", "data": str(file)}))
-    assert f"data {file}" in text and file.name in text
-    assert "{'language': 300, 'audio': 74, 'vision': 36}" in text
+    notebook = execute(chapter, f"{chapter.stem}-real", {"profile": "fast", "data": str(file)})
+    text = printed(notebook)
+    assert f"profile fast, data {file}" in text
     assert "SYNTHETIC" not in text
+    if chapter.stem.startswith("07"):
+        assert "{'language': 300, 'audio': 74, 'vision': 36}" in text and file.name in text
+    record_times(notebook, f"{chapter.stem}-real", record_property)
 
 
 def test_the_kernel_is_this_interpreter(tmp_path):
@@ -137,12 +157,77 @@ class TestCommittedChapter:
         assert levels[0] == 1 and levels.count(1) == 1
         assert all(below <= above + 1 for above, below in zip(levels, levels[1:]))
 
+    def test_it_says_what_it_needs_and_where_to_go_next(self, chapter):
+        text = "\n\n".join(cell.source for cell in prose(chapter))
+        marks = (
+            "**You will be able to**",
+            "**You need**",
+            "**CPU time**",
+            "## You can now",
+            "**Where next.**",
+        )
+        places = [text.find(mark) for mark in marks]
+        assert -1 not in places and places == sorted(places), dict(zip(marks, places))
+        assert stated_minutes(chapter)["full"] <= 10 and stated_minutes(chapter)["fast"] <= 2
+
+    def test_readme_lists_it_with_its_title_and_minutes(self, chapter):
+        row = next(line for line in README.splitlines() if f"](notebooks/{chapter.name})" in line)
+        title = re.match(r"# (\d+) · (.+)", prose(chapter)[0].source)
+        assert title and title[1] == str(int(chapter.stem[:2]))
+        assert row.startswith(f"| [{chapter.stem[:2]} {title[2]}](notebooks/{chapter.name}) |")
+        assert row.endswith(f"| {stated_minutes(chapter)['full']:g} |")
+
+    def test_links_within_the_repository_lead_somewhere(self, chapter):
+        for cell in prose(chapter):
+            for target in re.findall(r"\]\((?!https?:|#)([^)\s#]+)\)", cell.source):
+                assert (chapter.parent / target).exists(), f"a link leads to {target}, which is not there"
+
     def test_cells_are_short_and_show_something(self, chapter):
         cells = code_cells(read(chapter))
         assert max(len(cell.source.splitlines()) for cell in cells) <= 25
         for cell in cells:
             is_setup = "parameters" in cell.metadata.get("tags", [])
             assert cell.outputs or "assert" in cell.source or is_setup, cell.source
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def stated_minutes(chapter: Path) -> dict[str, float]:
+    """Minutes by profile, from a line such as "about 1 minute in profile `fast`, 4 minutes in profile `full`"."""
+    line = re.search(r"\*\*CPU time\*\*[^\n]*(?:\n[^\n]+)*", "\n\n".join(c.source for c in prose(chapter)))[0]
+    found = re.findall(r"([\d.]+) minutes? in profile `(fast|full)`", line.replace("\n", " "))
+    return {profile: float(minutes) for minutes, profile in found}
+
+
+def test_nothing_is_misspelt(tmp_path):
+    texts = [tmp_path / f"{chapter.stem}.md" for chapter in CHAPTERS]
+    for text, chapter in zip(texts, CHAPTERS):
+        # code and formulas are not prose; what comments and messages say is read in the library's own files
+        words = "\n\n".join(cell.source for cell in prose(chapter))
+        text.write_text(
+            re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$", " ", words, flags=re.S), encoding="utf-8"
+        )
+    files = [*texts, ROOT / "README.md", *sorted((ROOT / "dicmor_lib").rglob("*.py"))]
+    files += sorted((ROOT / "notebooks" / "solutions").glob("*.py"))
+    command = [
+        sys.executable,
+        "-m",
+        "codespell_lib",
+        "--builtin",
+        "clear,rare",
+        "-L",
+        ",".join(SPELT_SO),
+        *map(str, files),
+    ]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert not found.stdout and found.returncode == 0, found.stdout + found.stderr
+
+
+def test_a_misspelling_would_be_found(tmp_path):
+    (tmp_path / "text.md").write_text("the recieved latents")
+    command = [sys.executable, "-m", "codespell_lib", str(tmp_path / "text.md")]
+    assert "recieved" in subprocess.run(command, capture_output=True, text=True).stdout
 
 
 def read(chapter: Path) -> nbformat.NotebookNode:

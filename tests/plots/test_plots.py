@@ -15,6 +15,7 @@ from dicmor_lib.evaluation.metrics import METRICS
 from dicmor_lib.evaluation.recovery import RecoveryErrors
 from dicmor_lib.evaluation.table import REQUIRED_BASELINES, EvaluationTable, Row
 from dicmor_lib.modalities import MODALITIES, PATTERNS
+from dicmor_lib.plots.drawing import canvas
 
 
 def history(stage_two: bool = True) -> list[dict[str, float]]:
@@ -106,6 +107,23 @@ def test_a_notebook_gets_the_alternative_text_with_the_image(figures):
     data, metadata = figures["loss"]._repr_mimebundle_()
     assert Image.open(io.BytesIO(data["image/png"])).width >= 1100  # wide enough to be halved
     assert data["image/png"].startswith(b"\x89PNG") and metadata["image/png"]["alt"] == figures["loss"].alt
+
+
+def test_the_image_of_a_notebook_is_small_and_looks_the_same(figures):
+    data, _ = figures["loss"]._repr_mimebundle_()
+    full = plots.style.png_bytes(figures["loss"])
+    assert len(data["image/png"]) < 0.6 * len(full)
+    few, all_colours = (
+        np.asarray(Image.open(io.BytesIO(b)).convert("RGB"), dtype=float) for b in (data["image/png"], full)
+    )
+    assert np.abs(few - all_colours).mean() < 1.0  # of 255
+
+
+def test_transparent_corners_become_white_in_a_notebook():
+    figure, _ = canvas(3, 2)
+    figure.alt = "An empty card"
+    data, _ = figure._repr_mimebundle_()
+    assert Image.open(io.BytesIO(data["image/png"])).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_saved_figures_repeat_and_carry_their_text(figures, tmp_path):
