@@ -206,7 +206,7 @@ def score_protocols(
 
 def _mix(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """sum_p share(p) * sums(p): (P, R, K) and (P,) to (R, K)."""
-    return np.tensordot(weights, sums, axes=1)
+    return np.tensordot(weights, sums, axes=1)  # Eq. (24)
 
 
 def _shares(predictions: PatternPredictions, shares: Mapping[str, float]) -> np.ndarray:
