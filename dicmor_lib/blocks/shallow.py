@@ -30,7 +30,7 @@ class ShallowConv(nn.Module):
 
 
 def convolve(x: Tensor, weight: Tensor, same: bool) -> Tensor:
-    """Convolve x (batch, time, d) with weight (hidden, d, taps) over time: y_t = sum_k W_k x_(t + k).
+    """Convolve x (batch, time, d) with weight (hidden, d, taps) over time: y_t = sum_k W_k x_(t + k), Eq. (10).
 
     With many channels d this is one matrix product, of all steps with all taps, whose small results are then
     shifted and added; nothing as wide as x is copied.
@@ -44,4 +44,4 @@ def convolve(x: Tensor, weight: Tensor, same: bool) -> Tensor:
     batch, time, row = products.shape
     # the view [b, t, k] = W_k x_(t + k): one step on in t is one row, one on in k is a row and a tap
     shifted = products.as_strided((batch, time - taps + 1, taps, hidden), (time * row, row, row + hidden, 1))
-    return shifted.sum(2)
+    return shifted.sum(2)  # Eq. (10)

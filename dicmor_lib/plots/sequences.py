@@ -71,7 +71,7 @@ def sequence_view(
         panel.grid(visible=False)
     panels[-1].set_xlabel("time step (hatched: padding)")
     if title:
-        figure.suptitle(title, fontsize=14)
+        figure.suptitle(title, fontsize=14, parse_math=False)  # an id such as mmmo014$_$0 is no formula
     told = ", ".join(
         f"{m} has {n} of {len(x)} steps and {x.shape[1]} channels"
         for m, n, x in zip(MODALITIES, lengths, features)

@@ -124,7 +124,8 @@ def small_png(png: bytes) -> bytes:
         solid = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert(
             "RGB"
         )
-    few = solid.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # maximum coverage keeps the colours of small text and markers, which the median cut would blend with larger areas
+    few = solid.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     buffer = BytesIO()
     few.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
