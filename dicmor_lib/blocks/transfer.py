@@ -97,7 +97,7 @@ class Transfer(nn.Module):
 
     def _invert(self, flow: Flow, z: Tensor, mask: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient):
-            return flow.inverse(z, mask)
+            return flow.inverse(z, mask)  # Eq. (11)
 
     @staticmethod
     def merge_latents(z: Tensor, seen_lengths: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Transfer(nn.Module):
         step = torch.arange(z.shape[2], device=z.device)
         reaches = step < seen_lengths.t()[..., None]  # (3, batch, time)
         chosen = torch.where(reaches[..., None], z, 0.0)
-        return chosen.sum(0) / reaches.sum(0).clamp(min=1)[..., None]
+        return chosen.sum(0) / reaches.sum(0).clamp(min=1)[..., None]  # Eq. (12)
 
     def _join_in_data_space(
         self, flow: Flow, z: Tensor, mask: Tensor, available: Tensor, packing: Packing

@@ -151,7 +151,7 @@ def _mmd(pool: Pool, labels: np.ndarray) -> np.ndarray:
     between = to_first.sum(axis=1) - within_first
     within_second = pool.kernel.sum() - within_first - 2 * between
     pairs = n * (m - 1) if pool.paired else n * m
-    return within_first / (n * (n - 1)) + within_second / (m * (m - 1)) - 2 * between / pairs
+    return within_first / (n * (n - 1)) + within_second / (m * (m - 1)) - 2 * between / pairs  # Eq. (23)
 
 
 def _sliced_wasserstein(pool: Pool, labels: np.ndarray) -> np.ndarray:
