@@ -26,7 +26,7 @@ def causal_mask(query_lengths: Tensor, source_lengths: Tensor, time: int) -> Ten
     """
     step = torch.arange(time, device=query_lengths.device)
     n, k = query_lengths[..., None, None], source_lengths[..., None, None]
-    allowed = (step * n < (step[:, None] + 1) * k) & (step < k)
+    allowed = (step * n < (step[:, None] + 1) * k) & (step < k)  # Eq. (18)
     return allowed | (step == 0)  # a row without any key would make the softmax undefined
 
 
@@ -46,7 +46,7 @@ def position_code(valid: Tensor, width: int, dtype: torch.dtype = torch.float32)
     index = torch.arange(half, device=valid.device, dtype=dtype)
     frequency = torch.exp(-index * (math.log(10000) / max(half - 1, 1)))
     angle = torch.arange(1, time + 1, device=valid.device, dtype=dtype)[:, None] * frequency
-    return torch.cat([angle.sin(), angle.cos()], dim=-1) * valid[..., None]
+    return torch.cat([angle.sin(), angle.cos()], dim=-1) * valid[..., None]  # Eq. (16)
 
 
 def pick_step(x: Tensor, step: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class CrossModalAttention(nn.Module):
         if self.training and any(self.dropout):
             weights = weights * keep_mask(weights, self.dropout)
             v = v / self.kept_share.to(v.dtype)  # inverted dropout, scaled where the tensor is small
-        return weights @ v
+        return weights @ v  # Eq. (17), head by head; `out` then mixes the heads
 
     def read_in_cache(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
         """The same as `read`, several times as fast on a CPU."""
@@ -117,6 +117,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, source: Tensor | None, allowed: Tensor) -> Tensor:
         query = self.attention_norm(x)
+        # Eq. (19)
         x = x + self.attention(query, query if source is None else self.attention_norm(source), allowed)
         return x + self.narrow(self.widen(self.mlp_norm(x), relu=True))
 
