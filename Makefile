@@ -46,7 +46,7 @@ export PIP_USER := 0
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help lab install test test-long bench check figures clean
+.PHONY: help lab install test test-long bench check figures weights clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -77,6 +77,9 @@ check: $(STAMP) ## lint and check the formatting of code and notebooks
 
 figures: $(STAMP) ## regenerate what the README shows
 	@exec "$(PY)" -m dicmor_lib.plots.readme figures
+
+weights: $(STAMP) ## train the small model of the course again (about five minutes)
+	@exec "$(PY)" -m dicmor_lib.course.ship
 
 clean: ## remove caches and build outputs (.venv and runs/ stay)
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -57,7 +57,7 @@ EQUATIONS: tuple[Equation, ...] = tuple(
         (21, "recovery loss", "objective.py", "05_rcab_reconstruction"),
         (22, "training objective", "objective.py", "07_train_dicmor"),
         (23, "maximum mean discrepancy", "evaluation/two_sample.py", "04_distribution_transfer"),
-        (24, "mixture over patterns", "evaluation/protocols.py", "08_evaluating_missing_modalities"),
+        (24, "mixture identity", "evaluation/protocols.py", "08_evaluating_missing_modalities"),
     )
 )
 

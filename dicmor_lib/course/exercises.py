@@ -25,6 +25,8 @@ CHAPTERS: dict[int, str] = {
         "05_rcab_reconstruction",
         "06_multimodal_fusion",
         "07_train_dicmor",
+        "08_evaluating_missing_modalities",
+        "10_paper_versus_code",
         "11_scaling_up",
     )
 }
