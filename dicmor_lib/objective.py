@@ -54,6 +54,7 @@ def nll_term(log_prob: Tensor, steps: Tensor, channels: int, floor: float | None
     NLL = -sum log p(x given c) / (ln 2 * number of values); `log_prob` (batch,) in nats, `steps` (batch,) the number of
     valid steps. A sample with 0 steps must have log_prob 0: it counts for nothing.
     """
+    # Eq. (20)
     return Term(-log_prob.sum() / math.log(2), (steps.sum() * channels).to(log_prob.dtype), floor)
 
 
@@ -106,7 +107,7 @@ def distance_term(recovered: Tensor, target: Tensor, steps: Tensor) -> Moments:
 
 def recovery_loss(losses: dict[str, Term]) -> Tensor:
     """L_rec: the mean of the recovery terms of those modalities that were recovered at all, 0 if none was."""
-    return _mean_over_recovered(losses, "recovery")
+    return _mean_over_recovered(losses, "recovery")  # Eq. (21)
 
 
 def distance_loss(losses: dict[str, Term]) -> Tensor:

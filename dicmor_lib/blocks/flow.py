@@ -68,7 +68,7 @@ class Flow(nn.Module):
                 a, b = mixed.chunk(2, dim=-1)
                 log_det = log_det + log_volume
             b, log_s = layer(a, b)  # Eq. (1)
-            log_det = log_det + log_s.sum(-1)
+            log_det = log_det + log_s.sum(-1)  # Eq. (5)
             if self.mixing == "alternate":
                 a, b = b, a
         z = torch.cat(self._in_place(a, b), dim=-1)
@@ -102,7 +102,7 @@ class Flow(nn.Module):
         log_prior = self.prior.log_prob(z, label)  # (groups, batch, time)
         if mask is not None:
             log_prior = log_prior * mask
-        return log_prior.sum(-1) + log_det
+        return log_prior.sum(-1) + log_det  # Eq. (7)
 
     def _in_place(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """After an odd number of alternations the halves stand swapped: put them back."""
@@ -137,5 +137,5 @@ def collapse(flow: Flow, x_a: Tensor) -> tuple[Tensor, Tensor]:
         log_s, t = layer.log_scale_and_shift(x_a)
         s = log_s.exp()
         shift = (shift + t) * s if layer.shift_first else s * shift + t
-        log_scale = log_scale + log_s
+        log_scale = log_scale + log_s  # Eq. (9), with the line above
     return log_scale, shift

@@ -23,7 +23,7 @@ class InvertibleMixing(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return y and log abs det W of each group, (groups, 1, 1)."""
         y = torch.bmm(x.flatten(1, 2), self.weight).view_as(x)
-        return y, torch.linalg.slogdet(self.weight).logabsdet[:, None, None]
+        return y, torch.linalg.slogdet(self.weight).logabsdet[:, None, None]  # Eq. (8), one step
 
     def inverse(self, y: Tensor) -> Tensor:
         """Solve x W = y for x, which is steadier than multiplying with the inverse of W."""

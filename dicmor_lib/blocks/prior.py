@@ -52,7 +52,7 @@ class ClassPrior(nn.Module):
         c = sentiment_class(label, self.classes)
         mean, log_sd = self.mean[c, None], self.log_sd[c, None]  # (batch, 1, channels)
         standard = (z - mean) * (-log_sd).exp()
-        return -0.5 * (standard.square() + math.log(2 * math.pi)).sum(-1) - log_sd.sum(-1)
+        return -0.5 * (standard.square() + math.log(2 * math.pi)).sum(-1) - log_sd.sum(-1)  # Eq. (6)
 
     def sample(self, label: Tensor, time: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw z (batch, time, channels) given labels (batch,)."""
