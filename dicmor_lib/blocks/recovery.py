@@ -14,7 +14,7 @@ from dicmor_lib.blocks.grouped import GroupedConv1d, GroupedLinear
 class ChannelAttention(nn.Module):
     """Scale every channel by a gate in (0, 1) that sees the channel means over the valid steps.
 
-    CA(u) = u * sigmoid(W2 ReLU(W1 mean_t(u))). Shapes (groups, batch, time, channels).
+    Eq. (13), CA(u) = u * sigmoid(W2 ReLU(W1 mean_t(u))). Shapes (groups, batch, time, channels).
     """
 
     def __init__(self, channels: int, reduction: int, groups: int = 1) -> None:
@@ -27,14 +27,14 @@ class ChannelAttention(nn.Module):
         """Return the gate (groups, batch, channels); `mask` is (groups, batch, time)."""
         steps = mask.sum(-1, keepdim=True).clamp(min=1)
         mean = (u * mask[..., None]).sum(2) / steps
-        return torch.sigmoid(self.excite(self.squeeze(mean, relu=True)))
+        return torch.sigmoid(self.excite(self.squeeze(mean, relu=True)))  # of Eq. (13)
 
     def forward(self, u: Tensor, mask: Tensor) -> Tensor:
-        return u * self.gate(u, mask)[:, :, None]
+        return u * self.gate(u, mask)[:, :, None]  # Eq. (13)
 
 
 class RCAB(nn.Module):
-    """Residual channel attention block: x + CA(conv3(ReLU(conv3(x)))), zero on padding."""
+    """Residual channel attention block, Eq. (14): x + CA(conv3(ReLU(conv3(x)))), zero on padding."""
 
     def __init__(self, channels: int, reduction: int = 16, groups: int = 1) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class RCAB(nn.Module):
         steps = mask[..., None]
         # padding is set to zero before each convolution, as if the sequence ended there
         u = self.conv2(self.conv1(x, relu=True) * steps) * steps
-        return torch.addcmul(x, u, self.attention.gate(u, mask)[:, :, None])  # x + CA(u)
+        return torch.addcmul(x, u, self.attention.gate(u, mask)[:, :, None])  # Eq. (14)
 
 
 class Recovery(nn.Module):
-    """D^m for `groups` target modalities: 1x1 convolution up, RCABs, one more convolution, skip, 1x1 down.
+    """D^m for `groups` target modalities: 1x1 convolution up, RCABs, one more convolution, skip, 1x1 down, Eq. (15).
 
     (groups, batch, time, channels) with mask (groups, batch, time) to the same shape, zero on padding.
     """
@@ -69,4 +69,4 @@ class Recovery(nn.Module):
         for block in self.blocks:
             h = block(h, mask)
         h = start + self.tail(h)  # the skip around the whole group of blocks
-        return self.down(h) * steps
+        return self.down(h) * steps  # Eq. (15)
