@@ -1,4 +1,4 @@
-"""The affine coupling layer: Eq. (1), its inverse Eq. (2), and its log-determinant.
+"""The affine coupling layer: Eq. (1), its inverse Eq. (2), its log-determinant Eq. (3), the bounded scale Eq. (4).
 
 Dinh et al., "Density estimation using Real NVP" (ICLR 2017); supplement 2 of the DiCMoR paper.
 """
@@ -65,14 +65,14 @@ class AffineCoupling(nn.Module):
         raw, t = self.network(x_a).chunk(2, dim=-1)
         if self.scale_map == "sigmoid":
             return F.logsigmoid(raw + 2), t
-        return self.log_scale_bound * torch.tanh(raw / self.log_scale_bound), t
+        return self.log_scale_bound * torch.tanh(raw / self.log_scale_bound), t  # Eq. (4)
 
     def forward(self, x_a: Tensor, x_b: Tensor) -> tuple[Tensor, Tensor]:
         """Data to latent: return y_b and log s, whose sum over channels is log abs det dy/dx of one step."""
         log_s, t = self.log_scale_and_shift(x_a)
         s = log_s.exp()
         y_b = (x_b + t) * s if self.shift_first else torch.addcmul(t, s, x_b)  # Eq. (1): s * x_b + t
-        return y_b, log_s
+        return y_b, log_s  # Eq. (3): their sum
 
     def inverse(self, y_a: Tensor, y_b: Tensor) -> Tensor:
         """Latent to data: return x_b; x_a = y_a needs no computing, which is why the network may be anything."""
