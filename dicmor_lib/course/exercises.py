@@ -100,8 +100,8 @@ def exercises(chapter: int) -> list[Exercise]:
     return sorted(mine, key=lambda e: int(e.number.split(".")[1]))
 
 
-def check(number: str, *answers: Any) -> bool:
-    """Check the answers to an exercise, say what came of it, and return whether it is solved.
+def check(number: str, *answers: Any) -> None:
+    """Check the answers to an exercise and print what came of it: correct, or not solved yet.
 
     Args:
         number: of the exercise, such as "2.1".
@@ -117,13 +117,12 @@ def check(number: str, *answers: Any) -> bool:
         remark = found.test(*answers)
     except NotImplementedError:
         print(f"Exercise {number}: not solved yet. Stuck after the hints? {found.solution}")
-        return False
+        return
     except AssertionError as mistake:
         raise WrongAnswer(
             f"Exercise {number}: {str(mistake) or 'a check failed without saying why'}"
         ) from None
     print(f"Exercise {number}: correct. {remark}".rstrip())
-    return True
 
 
 def _find(number: str) -> Exercise:
