@@ -21,10 +21,12 @@ COMMANDS: tuple[str, ...] = (
     "data",
     "bench",
     "convert-checkpoint",
+    "doctor",
 )
 """Modules of `dicmor_lib.commands`, in the order in which the help lists them."""
 
 EXAMPLES = """examples:
+  dicmor doctor
   dicmor train --data synthetic --preset tiny --out runs/first
   dicmor evaluate runs/first
   dicmor reproduce --data synthetic --seeds 0-4 --out runs/study
@@ -60,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    """Run the command; return its exit status: 0, 2 for what the user can mend, 130 after Ctrl-C, or the command's own."""
     args = build_parser().parse_args(argv)
     try:
         return args.run(args) or 0

@@ -73,6 +73,10 @@ def where(number: int) -> str:
             lines = (PACKAGE.parent / equation.file).read_text(encoding="utf-8").splitlines()
             # a comment by the computing line if there is one, else the docstring that states it
             marked = [i for i, line in enumerate(lines, 1) if f"Eq. ({number})" in line]
+            if not marked:
+                raise ConfigError(
+                    f"{equation.file} does not say where it computes Eq. ({number}); restore the comment"
+                )
             commented = [i for i in marked if f"# Eq. ({number})" in lines[i - 1]]
             return f"{equation.file}:{(commented or marked)[0]}"
     raise ConfigError(f"there is no equation ({number}); they are numbered (1) to ({len(EQUATIONS)})")

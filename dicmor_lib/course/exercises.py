@@ -26,6 +26,7 @@ CHAPTERS: dict[int, str] = {
         "06_multimodal_fusion",
         "07_train_dicmor",
         "08_evaluating_missing_modalities",
+        "09_modality_switchboard",
         "10_paper_versus_code",
         "11_scaling_up",
     )

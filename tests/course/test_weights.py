@@ -19,8 +19,8 @@ from dicmor_lib.training.atomic import sha256
 from dicmor_lib.training.checkpoint import read_config
 
 LARGEST = 3_000_000  # bytes, all files together
-# Other threads or another torch round differently, and after a thousand steps that is another seed's run: these are
-# about three standard deviations between seeds.
+# Other threads or another torch round differently, and after a thousand steps that is another seed's run. So these bounds
+# are wide: they tell a model that learned what the record says from one that did not, no more.
 RETRAINED = {"acc2": 0.06, "mae": 0.10, "pearson": 0.08, "recovery": 0.08}
 
 
