@@ -13,8 +13,11 @@ PIP_ARGS ?=
 # the extras of pyproject.toml to install
 EXTRAS ?= dev,test
 PORT ?= 8888
+DEMO_PORT ?= 8866
 # passed to JupyterLab: --no-browser, say
 LAB_ARGS ?=
+# passed to Voila: --no-browser, say
+DEMO_ARGS ?=
 # passed to pytest: -k flow, say
 PYTEST_ARGS ?=
 # passed to dicmor bench: --quick, say
@@ -46,7 +49,7 @@ export PIP_USER := 0
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help lab install test test-long bench check figures weights clean
+.PHONY: help lab demo install test test-long bench check figures weights clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -60,6 +63,9 @@ lab: $(STAMP) ## open the course in JupyterLab (the first time: install it into 
 	@exec "$(PY)" -m jupyterlab --ip=127.0.0.1 --port=$(PORT) $(ALLOW_ROOT) --ServerApp.root_dir=. \
 	  --LabApp.default_url=/lab$(if $(FIRST_CHAPTER),/tree/$(FIRST_CHAPTER)) $(LAB_ARGS)
 
+demo: $(STAMP) ## open the modality switchboard as a page of its own
+	@exec "$(PY)" -m voila --ip=127.0.0.1 --port=$(DEMO_PORT) --token $(DEMO_ARGS) dicmor_lib/widgets/page.ipynb
+
 install: $(STAMP) ## install or update .venv without opening anything
 
 test: $(STAMP) ## run the tests, notebooks included
@@ -70,6 +76,7 @@ test-long: $(STAMP) ## run the long versions of the tests
 
 bench: $(STAMP) ## measure speed, and write it into README.md (about six minutes; the machine must be idle)
 	@"$(PY)" -m dicmor_lib bench --json dicmor_lib/bench/measured.json --into README.md $(BENCH_ARGS)
+	@"$(PY)" -m dicmor_lib.bench.toggle
 
 check: $(STAMP) ## lint and check the formatting of code and notebooks
 	@"$(PY)" -m ruff check .
