@@ -1,0 +1,102 @@
+"""The switchboard's picture, quickly: after a toggle only the layer of the state is drawn.
+
+Kept are the pixels of the frame, the pixels of frame and clip for the clip drawn last, and nothing else. The result is,
+pixel by pixel, that of `render_switchboard`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from dicmor_lib.plots.style import house_style
+from dicmor_lib.widgets.switchboard_clips import Prepared
+from dicmor_lib.widgets.switchboard_frame import switchboard_frame
+from dicmor_lib.widgets.switchboard_picture import clip_layer, state_layer
+from dicmor_lib.widgets.switchboard_state import SwitchboardState
+
+DPI = 100
+
+
+_DRAWN_WITH = (
+    "agg.",
+    "axes.",
+    "figure.f",
+    "font.",
+    "hatch.",
+    "image.",
+    "lines.",
+    "markers.",
+    "patch.",
+    "path.",
+    "text.",
+)
+
+
+@functools.cache
+def _house() -> dict[str, Any]:
+    with house_style():
+        return {name: mpl.rcParams[name] for name in mpl.rcParams if name.startswith(_DRAWN_WITH)}
+
+
+@contextmanager
+def quick_style() -> Iterator[None]:
+    """The house style for drawing without reading and checking it again, which costs as much as the drawing."""
+    with mpl.rc_context():
+        dict.update(mpl.rcParams, _house())
+        yield
+
+
+class Painter:
+    """Draws states of the switchboard onto one canvas."""
+
+    def __init__(self, prepared: Prepared, dpi: int = DPI) -> None:
+        self._prepared, self._dpi = prepared, dpi
+        self._canvas: FigureCanvasAgg | None = None
+        self._sample: int | None = None
+
+    def pixels(self, state: SwitchboardState) -> np.ndarray:
+        """Return the picture of a state, (height, width, 3) uint8."""
+        self._prepared.clips.seen(state.sample, state.available)  # refuses a clip that does not exist
+        with quick_style():
+            if self._canvas is None:
+                figure = switchboard_frame(self._prepared)
+                figure.set_dpi(self._dpi)
+                canvas = FigureCanvasAgg(figure)
+                canvas.draw()
+                self._frame = canvas.copy_from_bbox(figure.bbox)
+                self._canvas = canvas
+            figure = self._canvas.figure
+            if self._sample != state.sample:
+                self._canvas.restore_region(self._frame)
+                self._draw(clip_layer(figure, self._prepared, state.sample))
+                self._clip, self._sample = self._canvas.copy_from_bbox(figure.bbox), state.sample
+            self._canvas.restore_region(self._clip)
+            self._draw(state_layer(figure, self._prepared, state))
+        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+    def halves(self, state: SwitchboardState) -> tuple[bytes, bytes]:
+        """Return the left and the right half of the picture as PNG images."""
+        pixels = self.pixels(state)
+        middle = pixels.shape[1] // 2
+        return _png(pixels[:, :middle]), _png(pixels[:, middle:])
+
+    def _draw(self, artists: list[Artist]) -> None:
+        renderer = self._canvas.get_renderer()
+        for artist in artists:
+            artist.draw(renderer)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
