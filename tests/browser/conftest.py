@@ -40,9 +40,12 @@ class Server:
     log: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator:
-    """Headless Chromium; tests that ask for it are skipped where there is none."""
+    """Headless Chromium; tests that ask for it are skipped where there is none.
+
+    For one file of tests: while it runs, so does the event loop of its driver, which other tests must not meet.
+    """
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian and Ubuntu: apt install chromium)")
     from playwright.sync_api import sync_playwright
@@ -53,7 +56,7 @@ def browser() -> Iterator:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory) -> Iterator[Callable[..., Server]]:
     """Start a Jupyter server module on a copy of the notebooks, and stop it at the end of the tests."""
     started: list[subprocess.Popen] = []
@@ -82,7 +85,7 @@ def serve(tmp_path_factory) -> Iterator[Callable[..., Server]]:
         process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(browser, serve) -> Server:
     """JupyterLab as `make lab` starts it, on a copy of the course."""
     options = (

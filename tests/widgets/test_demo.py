@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ipywidgets
@@ -266,7 +267,9 @@ def test_in_a_kernel_all_states_of_a_clip_are_drawn_ahead(shown, monkeypatch):
             for modality in (*MODALITIES, *MODALITIES):
                 widget.toggles[modality].value ^= True
 
-    asyncio.run(asyncio.wait_for(click_through(), 60))
+    # in a thread of its own: a browser test in this process leaves its event loop running in the main one
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(click_through(), 60)).result()
 
 
 def test_without_a_kernel_there_is_a_picture_with_words(course):
