@@ -27,6 +27,12 @@ class DiCMoRConfig(Settings):
     (language, audio, vision) features and come from the data. The default values are the CMU-MOSI
     column. Rates are probabilities in [0, 1); tuples are ordered (language, audio, vision).
 
+    >>> config = DiCMoRConfig.mosi(feature_dims=(300, 74, 35), flow_layers=8)
+    >>> config.hidden, config.flow_layers, config.mixing
+    (32, 8, 'alternate')
+    >>> DiCMoRConfig.mosi(published=True).mixing
+    'none'
+
     Raises:
         ConfigError: if a size, a rate or a switch is out of range.
     """
@@ -53,11 +59,15 @@ class DiCMoRConfig(Settings):
     output_dropout: float = 0.5
     log_scale_bound: float = 0.5  # scale_map "bounded_exp": |log s| of one layer stays below this
     log_sd_floor: float | None = -4.0  # smallest log standard deviation of a prior; None: no floor
+    # --- beyond the paper: a joint prior of the three modalities (chapter 12) --------------------------
+    prior: Literal["class", "joint"] = "class"  # "joint": recovery is drawn from p(missing given available)
+    draws: int = 8  # prior "joint": draws of the missing modalities that go through the fusion to predict
     # --- ablations: what the method's parts are worth -----------------------------------------------
     transfer: Literal["flow", "copy"] = "flow"  # "copy": D^m reads the mean of the available shallow features
-    recovery: Literal["rcab", "none", "zero"] = (
-        "rcab"  # "none": X^ = X~; "zero": the fusion sees zeros instead
+    recovery: Literal["rcab", "none", "zero", "draws"] = (
+        "rcab"  # "none": X^ = X~; "zero": the fusion sees zeros instead; "draws": set by prior "joint"
     )
+    shallow: Literal["conv", "identity"] = "conv"  # "identity": X = raw, for data with `hidden` channels each
     # --- switches: ours by default, the published code's with published=True ----------------------
     mixing: Literal["alternate", "conv1x1", "none"] = "alternate"  # of the halves, between layers
     scale_map: Literal["bounded_exp", "sigmoid"] = "bounded_exp"  # how the network's output becomes s
@@ -77,9 +87,31 @@ class DiCMoRConfig(Settings):
             if not isinstance(value, (tuple, list)) or len(value) != 3:
                 raise ConfigError(f"{name} must hold three values (language, audio, vision), not {value!r}")
             object.__setattr__(self, name, tuple(value))
+        if self.prior == "joint" and self.recovery == "rcab":
+            object.__setattr__(
+                self, "recovery", "draws"
+            )  # there is no D^m: it would narrow the law that is drawn from
         self._check_sizes()
         self._check_rates()
         self._check_choices()
+        self._check_joint_prior()
+
+    def _check_joint_prior(self) -> None:
+        joint = self.prior == "joint"
+        if joint != (self.recovery == "draws"):
+            raise ConfigError(
+                f"prior is {self.prior!r} and recovery {self.recovery!r}; prior 'joint' recovers by drawing, so these "
+                "two go together: leave recovery out, or set prior='joint'"
+            )
+        if joint and (self.transfer != "flow" or not self.honour_lengths or self.clamp_nll):
+            raise ConfigError(
+                "prior 'joint' needs transfer='flow', honour_lengths=True and clamp_nll=False; leave them at their defaults"
+            )
+        if self.shallow == "identity" and set(self.feature_dims) != {self.hidden}:
+            raise ConfigError(
+                f"shallow 'identity' keeps the features as they are, so feature_dims {self.feature_dims} must each equal "
+                f"hidden, {self.hidden}"
+            )
 
     def _check_sizes(self) -> None:
         sizes = {name: getattr(self, name) for name in _SIZES} | dict(
@@ -145,15 +177,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-_SIZES = ("kernel_size", "hidden", "flow_width", "flow_layers", "rcab_width", "rcab_blocks")
-_SIZES += ("heads", "fusion_layers", "rcab_reduction")
+_SIZES: tuple[str, ...] = ("kernel_size", "hidden", "flow_width", "flow_layers", "rcab_width", "rcab_blocks")
+_SIZES += ("heads", "fusion_layers", "rcab_reduction", "draws")
 
-_MOSEI = dict(hidden=64, flow_width=128, rcab_width=128, fusion_layers=6)
+_MOSEI: dict[str, Any] = dict(hidden=64, flow_width=128, rcab_width=128, fusion_layers=6)
 _MOSEI |= dict(
     language_dropout=0.2, attention_dropout=(0.2, 0.0, 0.0), embedding_dropout=0.0, output_dropout=0.2
 )
 
-_TINY = dict(hidden=16, flow_width=32, flow_layers=8, rcab_width=32, rcab_blocks=3, heads=4, fusion_layers=2)
+_TINY: dict[str, Any] = dict(
+    hidden=16, flow_width=32, flow_layers=8, rcab_width=32, rcab_blocks=3, heads=4, fusion_layers=2
+)
 _TINY |= dict(
     language_dropout=0.2, attention_dropout=(0.1, 0.1, 0.1), embedding_dropout=0.1, output_dropout=0.3
 )

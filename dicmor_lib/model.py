@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dicmor_lib import objective
-from dicmor_lib.blocks import Flow, MultimodalTransformer, Recovery, ShallowConv
+from dicmor_lib.blocks import Flow, JointPrior, MultimodalTransformer, Recovery, ShallowConv, ShallowIdentity
+from dicmor_lib.blocks.draws import draw_classes, draw_noise
 from dicmor_lib.blocks.transfer import Packing, Transfer
 from dicmor_lib.config import DiCMoRConfig
 from dicmor_lib.inputs import Features, check_inputs
@@ -27,9 +28,10 @@ class DiCMoROutput:
         latents: Z = F(X), same shape.
         log_det: log abs det dF/dX summed over valid steps, (batch, 3), nats.
         transferred: X~ of the modalities that were not available, zero elsewhere, same shape as shallow.
-        recovered: X^ = D(X~), likewise.
+        recovered: X^ = D(X~), likewise; with the joint prior the mean of the draws.
         lengths: valid steps of what fusion saw, (batch, 3); a recovered modality is as long as its longest source.
         losses: terms of the objective, empty without labels; see `dicmor_lib.objective`.
+        class_posterior: p(c given what is available), (batch, classes); None unless the prior is joint.
     """
 
     prediction: Tensor
@@ -40,16 +42,19 @@ class DiCMoROutput:
     recovered: Tensor
     lengths: Tensor
     losses: dict[str, Term] = field(default_factory=dict)
+    class_posterior: Tensor | None = None
 
 
 class DiCMoR(nn.Module):
     """Distribution-Consistent Modal Recovering (Wang, Cui and Li, ICCV 2023).
 
+    >>> import torch
     >>> from dicmor_lib import DiCMoR, DiCMoRConfig, available_mask
     >>> model = DiCMoR(DiCMoRConfig.tiny(feature_dims=(8, 5, 6))).eval()
     >>> clip = [torch.randn(4, 20, d) for d in (8, 5, 6)]
-    >>> model(clip, available_mask("av", 4)).prediction.shape
-    torch.Size([4])
+    >>> output = model(clip, available_mask("av", 4))  # language is missing
+    >>> output.prediction.shape, output.recovered.shape
+    (torch.Size([4]), torch.Size([3, 4, 20, 16]))
 
     Attributes:
         shallow_gradient: whether the task loss reaches C^m; starts as the config's switch, and stage-one training,
@@ -60,7 +65,10 @@ class DiCMoR(nn.Module):
         super().__init__()
         self.config = c = config
         self.shallow_gradient = c.shallow_gradient
-        self.shallow = ShallowConv(c.feature_dims, c.hidden, c.kernel_size, same=c.honour_lengths)
+        self.shallow: nn.Module = ShallowIdentity()
+        if c.shallow == "conv":
+            self.shallow = ShallowConv(c.feature_dims, c.hidden, c.kernel_size, same=c.honour_lengths)
+        joint = JointPrior(c.hidden, c.prior_classes, c.log_sd_floor) if c.prior == "joint" else None
         self.flow = Flow(
             c.hidden,
             c.flow_width,
@@ -72,6 +80,7 @@ class DiCMoR(nn.Module):
             log_scale_bound=c.log_scale_bound,
             prior_classes=c.prior_classes,
             log_sd_floor=c.log_sd_floor,
+            prior=joint,
         )
         self.transfer = Transfer(c.hidden, c.two_source_merge, c.transfer_gradient)
         if c.recovery == "rcab":
@@ -111,7 +120,7 @@ class DiCMoR(nn.Module):
             ShapeError: if shapes, types or lengths do not fit together.
             DataError: if a value that is read is not finite or a label lies outside [-3, 3].
         """
-        dtype = self.shallow.weights[0].dtype
+        dtype = next(self.fusion.parameters()).dtype
         inputs = check_inputs(self.config, features, available, lengths, label, observed, dtype)
         packing = Packing.of(inputs.available, inputs.features[0].device)
         inputs = inputs.to(inputs.features[0].device)
@@ -124,6 +133,12 @@ class DiCMoR(nn.Module):
         seen_lengths = inputs.lengths * inputs.available
         lengths_out = torch.where(inputs.available, seen_lengths, seen_lengths.amax(1, keepdim=True))
         mask_out = self.step_mask(lengths_out, x.shape[2])
+        if self.config.prior == "joint":
+            seen = mask * inputs.available.t()[..., None]
+            output = self._forward_joint(x, z, log_det, seen, mask_out, lengths_out, packing)
+            if inputs.label is not None:
+                output.losses = self._losses(output, inputs.label, mask, mask_out - mask_out * seen)
+            return output
         if self.config.transfer == "flow":
             packed = self.transfer(self.flow, z, mask_out, seen_lengths, inputs.available, packing)
         else:  # ablation: no flow between the sources and the recovery
@@ -136,9 +151,65 @@ class DiCMoR(nn.Module):
         estimate = recovered if self.config.task_trains_recovery else recovered.detach()
         prediction = self.predict_from_shallow(torch.where(missing, estimate, x), lengths_out)
         output = DiCMoROutput(prediction, x, z, log_det.t(), transferred, recovered, lengths_out)
-        if label is not None:
+        if inputs.label is not None:
             output.losses = self._losses(output, inputs.label, mask, mask_out * missing[..., 0])
         return output
+
+    def _forward_joint(
+        self,
+        x: Tensor,
+        z: Tensor,
+        log_det: Tensor,
+        seen: Tensor,
+        mask: Tensor,
+        lengths: Tensor,
+        packing: Packing,
+    ) -> DiCMoROutput:
+        """The rest of the pass with a joint prior: draws of the missing modalities, each through the fusion.
+
+        `seen` marks the steps that are available, `mask` those that fusion shall see, (3, batch, time) each.
+        """
+        draws = 1 if self.training else self.config.draws
+        with torch.no_grad():  # flows and prior learn by maximum likelihood alone
+            posterior = self.flow.prior.posterior(z, seen)
+            expected = self.flow.prior.expected(z, seen, posterior)
+            transferred = self._to_missing(expected, mask, packing)
+            drawn = self.draw_missing(z, seen, mask, posterior, packing, draws)
+        missing = mask * (1 - seen.amax(2, keepdim=True))  # (3, batch, time)
+        complete = torch.where(missing[..., None] > 0, drawn, x)  # (draws, 3, batch, time, hidden)
+        fused = self.predict_from_shallow(complete.transpose(0, 1).flatten(1, 2), lengths.repeat(draws, 1))
+        prediction = fused.view(draws, -1).mean(0)
+        return DiCMoROutput(
+            prediction, x, z, log_det.t(), transferred, drawn.mean(0), lengths, class_posterior=posterior
+        )
+
+    def draw_missing(
+        self,
+        z: Tensor,
+        seen: Tensor,
+        mask: Tensor,
+        posterior: Tensor,
+        packing: Packing,
+        draws: int,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw the missing modalities from p(x given seen), (draws, 3, batch, time, hidden), zero elsewhere.
+
+        In training, or with a generator, everything is drawn afresh. Else the draws are the same few quantiles for
+        every clip (`dicmor_lib.blocks.draws`), so that a prediction depends on its clip alone.
+        """
+        fixed = not self.training and generator is None
+        classes = draw_classes(posterior, draws, fixed, generator)
+        noise = draw_noise(draws, z, fixed, generator)
+        paths = self.flow.prior.mean_path(z.shape[2])
+        latents = (self.flow.prior.conditional(z, seen, paths[c], e) for c, e in zip(classes, noise))
+        return torch.stack(
+            [self._to_missing(drawn, mask, packing) for drawn in latents]
+        )  # one at a time: memory
+
+    def _to_missing(self, z: Tensor, mask: Tensor, packing: Packing) -> Tensor:
+        """Latents of all modalities back to features of the missing ones, zero elsewhere, (3, batch, time, hidden)."""
+        return packing.unpack(self.flow.inverse(packing.pack(z), packing.pack(mask)))
 
     def _recover(self, packed: Tensor, mask: Tensor) -> Tensor:
         """X^ = D(X~), or what an ablation puts in its place."""
@@ -176,7 +247,14 @@ class DiCMoR(nn.Module):
         """The terms of the objective; `mask` (3, batch, time) marks the steps that exist in the data."""
         floor = 0.0 if self.config.clamp_nll else None
         # log p(x given c) = log N(z; mu_c, Sigma_c) + log abs det dF/dx
-        log_prob = (self.flow.prior.log_prob(out.latents, label) * mask).sum(-1) + out.log_det.t()
+        if (
+            self.config.prior == "joint"
+        ):  # by the chain rule: language, audio given language, vision given both
+            log_prior = self.flow.prior.log_prob(out.latents, label, mask)
+            log_prior = log_prior + self.flow.prior.log_class(label, mask)
+        else:
+            log_prior = (self.flow.prior.log_prob(out.latents, label) * mask).sum(-1)
+        log_prob = log_prior + out.log_det.t()
         losses = {"task": objective.task_term(out.prediction, label)}
         target, comparable = out.shallow.detach(), mask * recovered_mask
         for m, name in enumerate(MODALITIES):

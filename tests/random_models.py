@@ -78,6 +78,7 @@ CONFIGS = {
     "everything reaches everything": small_config(
         task_trains_recovery=True, scale_map="sigmoid", flow_layers=4
     ),
+    "joint prior": small_config(prior="joint", draws=3),
     "data_conv with lengths": small_config(two_source_merge="data_conv", shift_first=True, clamp_nll=True),
 }
 """One configuration for each way through the model."""

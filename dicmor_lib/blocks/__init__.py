@@ -4,10 +4,11 @@ from dicmor_lib.blocks.attention import CrossModalAttention, Encoder, EncoderLay
 from dicmor_lib.blocks.coupling import AffineCoupling, CouplingNetwork
 from dicmor_lib.blocks.flow import Flow, collapse
 from dicmor_lib.blocks.fusion import MultimodalTransformer
+from dicmor_lib.blocks.joint_prior import JointPrior
 from dicmor_lib.blocks.mixing import InvertibleMixing
 from dicmor_lib.blocks.prior import ClassPrior, sentiment_class
 from dicmor_lib.blocks.recovery import RCAB, ChannelAttention, Recovery
-from dicmor_lib.blocks.shallow import ShallowConv
+from dicmor_lib.blocks.shallow import ShallowConv, ShallowIdentity
 
 __all__ = [
     "AffineCoupling",
@@ -19,10 +20,12 @@ __all__ = [
     "EncoderLayer",
     "Flow",
     "InvertibleMixing",
+    "JointPrior",
     "MultimodalTransformer",
     "RCAB",
     "Recovery",
     "ShallowConv",
+    "ShallowIdentity",
     "causal_mask",
     "collapse",
     "position_code",

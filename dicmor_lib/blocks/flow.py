@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -19,12 +21,19 @@ class Flow(nn.Module):
     transformed alone. Tensors are (groups, batch, time, channels) with masks (groups, batch, time);
     with groups=1 the leading axis may be left out everywhere.
 
+    >>> flow = Flow(channels=4, width=8, layers=2)
+    >>> x = torch.randn(5, 10, 4)
+    >>> z, log_det = flow(x)
+    >>> z.shape, log_det.shape, torch.allclose(flow.inverse(z), x, atol=1e-6)
+    (torch.Size([5, 10, 4]), torch.Size([5]), True)
+
     Args:
         mixing: what happens to the halves between layers. "alternate": they change roles; "conv1x1": an
             invertible 1x1 convolution mixes all channels; "none": the first half is never transformed, and
             all layers together are one affine coupling (the published code).
         scale_map, shift_first, log_scale_bound: see `AffineCoupling`.
         prior_classes, log_sd_floor: see `ClassPrior`.
+        prior: takes the place of the `ClassPrior`, a `JointPrior` say; `log_prob` needs the former.
 
     Source: supplement 2 of the paper; change of variables as in Real NVP.
     """
@@ -42,16 +51,19 @@ class Flow(nn.Module):
         log_scale_bound: float = 0.5,
         prior_classes: int = 7,
         log_sd_floor: float | None = -4.0,
+        prior: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.channels, self.groups, self.mixing = channels, groups, mixing
-        options = dict(scale_map=scale_map, shift_first=shift_first, log_scale_bound=log_scale_bound)
-        self.layers = nn.ModuleList(
+        options: dict[str, Any] = dict(
+            scale_map=scale_map, shift_first=shift_first, log_scale_bound=log_scale_bound
+        )
+        self.layers: Any = nn.ModuleList(
             AffineCoupling(channels // 2, width, groups, **options) for _ in range(layers)
         )
         if mixing == "conv1x1":
-            self.mixers = nn.ModuleList(InvertibleMixing(channels, groups) for _ in range(layers))
-        self.prior = ClassPrior(channels, prior_classes, log_sd_floor)
+            self.mixers: Any = nn.ModuleList(InvertibleMixing(channels, groups) for _ in range(layers))
+        self.prior: Any = ClassPrior(channels, prior_classes, log_sd_floor) if prior is None else prior
 
     @full_precision
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

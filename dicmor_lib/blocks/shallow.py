@@ -29,6 +29,16 @@ class ShallowConv(nn.Module):
         return torch.stack([convolve(x, w, self.same) for x, w in zip(features, self.weights)])
 
 
+class ShallowIdentity(nn.Module):
+    """X = raw: three (batch, time, hidden) to (3, batch, time, hidden), for data with `hidden` channels per modality.
+
+    Densities of features can be compared with the oracle's true ones only where C^m changes nothing.
+    """
+
+    def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        return torch.stack(features)
+
+
 def convolve(x: Tensor, weight: Tensor, same: bool) -> Tensor:
     """Convolve x (batch, time, d) with weight (hidden, d, taps) over time: y_t = sum_k W_k x_(t + k), Eq. (10).
 
