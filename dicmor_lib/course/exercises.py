@@ -1,7 +1,8 @@
 """Exercises: a learner's answer goes in, "correct", "not solved yet" or the likely mistake comes out.
 
-The checks of chapter 2 live in `dicmor_lib/course/checks/chapter_02.py`, and so on. A check is a function of the
-learner's answers that asserts on random cases; the message of the assertion that fails names the likely mistake.
+The checks of chapter 2 live in `dicmor_lib/course/checks/chapter_02.py`, and so on; where they are many, in a folder of
+that name. A check is a function of the learner's answers that asserts on random cases; the message of the assertion that
+fails names the likely mistake.
 """
 
 from __future__ import annotations
@@ -11,27 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dicmor_lib.course.guide import GUIDE
 from dicmor_lib.errors import ConfigError
 
 LEVELS: tuple[str, ...] = ("warm-up", "core", "challenge", "open-ended")
-CHAPTERS: dict[int, str] = {
-    int(name[:2]): name
-    for name in (
-        "00_start_here",
-        "01_missing_modalities",
-        "02_coupling_layers",
-        "03_flows_and_priors",
-        "04_distribution_transfer",
-        "05_rcab_reconstruction",
-        "06_multimodal_fusion",
-        "07_train_dicmor",
-        "08_evaluating_missing_modalities",
-        "09_modality_switchboard",
-        "10_paper_versus_code",
-        "11_scaling_up",
-    )
-}
-"""Chapters with exercises, by the first part of an exercise's number."""
+CHAPTERS: dict[int, str] = {chapter.number: chapter.name for chapter in GUIDE}
+"""Every chapter has exercises; by the first part of an exercise's number."""
 
 
 class WrongAnswer(AssertionError):

@@ -7,6 +7,8 @@ The library stacks the weights of several modalities along a leading axis (`dicm
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ def copy_weights(plain: nn.Module, library: nn.Module, group: int = 0) -> None:
         mine.copy_(theirs)
 
 
-def assert_same_gradients(plain: nn.Module, library: nn.Module, group: int = 0, **tolerances: float) -> int:
+def assert_same_gradients(plain: nn.Module, library: nn.Module, group: int = 0, **tolerances: Any) -> int:
     """Assert that every parameter of both got the same gradient, and return the number of values compared.
 
     Args:
@@ -41,9 +43,7 @@ def assert_same_gradients(plain: nn.Module, library: nn.Module, group: int = 0, 
     """
     compared = 0
     for name, mine, theirs in pairs(plain, library, group, gradients=True):
-        torch.testing.assert_close(
-            mine, theirs, msg=lambda m, name=name: f"gradient of {name}: {m}", **tolerances
-        )
+        torch.testing.assert_close(mine, theirs, msg=partial("gradient of {}: {}".format, name), **tolerances)
         compared += mine.numel()
     return compared
 
@@ -80,9 +80,12 @@ def _own(part: nn.Module, path: str, gradients: bool) -> Iterator[tuple[str, Ten
     holder = part.taps if isinstance(part, GroupedConv1d) else part
     for name, parameter in holder.named_parameters(recurse=False):
         full = f"{path}.{name}" if path else name
-        if gradients and parameter.grad is None:
+        if not gradients:
+            yield full, parameter
+        elif parameter.grad is None:
             raise AssertionError(f"{full} of {type(part).__name__} got no gradient")
-        yield full, parameter.grad if gradients else parameter
+        else:
+            yield full, parameter.grad
 
 
 def _plain_view(part: nn.Module, name: str, tensor: Tensor, group: int) -> Tensor:

@@ -61,7 +61,8 @@ def ship(run: str | Path, weights: Path = WEIGHTS) -> dict[str, Any]:
         raise CheckpointError(f"{run} was not made by the command {COMMAND!r}; ship a run that was")
     model, info = load_checkpoint(run)
     stage1, _ = load_checkpoint(run, STAGE1)
-    result = evaluate(model, info.standardiser.apply(raw), stage1=stage1, resamples=2)
+    data = raw if info.standardiser is None else info.standardiser.apply(raw)
+    result = evaluate(model, data, stage1=stage1, resamples=2)
     record = _how() | {"data": raw.source, "data_sha256": raw.sha256} | _scores(result)
 
     files = {name: {f.name: f.read_bytes() for f in sorted((run / name).iterdir())} for name in FOLDERS}
@@ -159,7 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = shlex.split(COMMAND)[1:]
         command[command.index("--out") + 1] = folder + "/run"
         if cli.main(command):
-            raise TrainingError(f"{COMMAND!r} failed, so the shipped weights stay as they are")
+            raise TrainingError(
+                f"{COMMAND!r} failed, so the shipped weights stay as they are; run it by hand to see why"
+            )
         return _say(ship(folder + "/run"))
 
 

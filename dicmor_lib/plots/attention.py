@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from dicmor_lib.errors import ShapeError
 from dicmor_lib.modalities import MODALITIES
 from dicmor_lib.plots.style import (
+    HATCHED,
     MODALITY_COLOURS,
     HouseFigure,
     describe,
@@ -22,7 +23,6 @@ from dicmor_lib.plots.style import (
 )
 
 TICKS = (0.125, 0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4, 8)
-HATCHED = dict(facecolor="#f2f2f2", edgecolor="#b5b5b5", hatch="//", linewidth=0)
 
 
 def preference(weights: np.ndarray) -> np.ndarray:

@@ -11,28 +11,15 @@ from matplotlib.lines import Line2D
 
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.evaluation.distances import FLOOR, distances_to_real
-from dicmor_lib.evaluation.metrics import sentiment_class
-from dicmor_lib.plots.style import (
-    CLASS_COLOURS,
-    CLASS_MARKERS,
-    HouseFigure,
-    describe,
-    house_figure,
-    new_figure,
-)
+from dicmor_lib.plots.classes import class_handles, scatter_by_class
+from dicmor_lib.plots.principal import principal_plane
+from dicmor_lib.plots.style import HouseFigure, describe, house_figure, new_figure
 
 COLUMNS = 4
+STRONG_ON_TOP = (0, -1, 1, -2, 2, -3, 3)
 REAL_COLOUR, ELLIPSE_COLOUR = "#b5b5b5", "#009E73"
 ELLIPSE = 1.8
 """Semi-axes in standard deviations: such an ellipse holds four of five points of a normal cloud."""
-
-
-def plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre (d,) of points (N, d) and their first two principal directions (2, d), signs fixed."""
-    centre = points.mean(axis=0)
-    axes = np.linalg.svd(points - centre, full_matrices=False)[2][:2]
-    # The sign of a direction is arbitrary; fixed so that the same data give the same picture.
-    return centre, axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
 
 
 @house_figure
@@ -60,7 +47,7 @@ def moving_clouds(
     real, label = np.asarray(real, dtype=np.float64), np.asarray(label)
     arrays = {name: np.asarray(values, dtype=np.float64) for name, values in stages.items()}
     if not arrays:
-        raise DataError("there is no stage to plot")
+        raise DataError("there is no stage to plot; give at least one")
     for name, values in arrays.items():
         if real.ndim != 2 or values.shape != real.shape or label.shape != (len(real),):
             raise ShapeError(
@@ -69,7 +56,7 @@ def moving_clouds(
             )
     rows = distances_to_real(arrays, real, target, statistics=("mmd",), permutations=0)
     found = {row.method: row.value for row in rows}
-    centre, axes = plane(real)
+    centre, axes, _ = principal_plane(real)
     places = {name: (values - centre) @ axes.T for name, values in arrays.items()}
     beneath = (real - centre) @ axes.T
     figure = new_figure(13, 3.5 * math.ceil(len(arrays) / COLUMNS) + 0.8)
@@ -77,7 +64,7 @@ def moving_clouds(
     reach = np.quantile(np.abs(np.concatenate([beneath, *places.values()])), 0.997, axis=0) * 1.1
     for panel, (name, points) in zip(panels, places.items()):
         panel.scatter(*beneath.T, s=14, color=REAL_COLOUR, linewidths=0)
-        _by_class(panel, points, label)
+        scatter_by_class(panel, points, label, STRONG_ON_TOP, s=18, alpha=0.75)
         panel.plot(*_ellipse(beneath), color="black", linestyle="--", linewidth=2)
         panel.plot(*_ellipse(points), color=ELLIPSE_COLOUR, linewidth=2.6)
         for number, clip in enumerate(followed, 1):
@@ -104,13 +91,6 @@ def _ellipse(points: np.ndarray) -> np.ndarray:
     return points.mean(axis=0)[:, None] + ELLIPSE * axes @ (np.sqrt(np.maximum(size, 0))[:, None] * circle)
 
 
-def _by_class(panel: Axes, points: np.ndarray, label: np.ndarray) -> None:
-    classes = sentiment_class(label)
-    for c in (0, -1, 1, -2, 2, -3, 3):  # the strong ones on top
-        style = dict(marker=CLASS_MARKERS[c + 3], color=CLASS_COLOURS[c + 3])
-        panel.scatter(*points[classes == c].T, s=18, alpha=0.75, linewidths=0, **style)
-
-
 def _numbered(panel: Axes, place: np.ndarray, number: int) -> None:
     panel.plot(*place, "o", ms=17, color="black", mec="white", mew=1.4, zorder=5)
     panel.text(
@@ -130,12 +110,8 @@ def _rounded(value: float) -> str:
 
 
 def _handles(target: str) -> list[Line2D]:
-    points = [
-        Line2D([], [], marker=marker, linestyle="", color=colour, label=f"{c:+d}" if c else "0")
-        for c, colour, marker in zip(range(-3, 4), CLASS_COLOURS, CLASS_MARKERS)
-    ]
     return [
-        *points,
+        *class_handles(),
         Line2D(
             [],
             [],

@@ -147,7 +147,7 @@ def jacobian_maps(jacobians: Mapping[str, np.ndarray], moved: Mapping[str, str] 
         ShapeError: if a Jacobian is not square with an even number of channels.
     """
     if not jacobians:
-        raise DataError("there is no Jacobian to plot")
+        raise DataError("there is no Jacobian to plot; give at least one")
     moved = moved or {}
     figure = new_figure(4.05 * len(jacobians), 4.7)
     told = []
@@ -180,7 +180,9 @@ def jacobian_maps(jacobians: Mapping[str, np.ndarray], moved: Mapping[str, str] 
 def _blocks(panel: Axes, d: int, half: str) -> None:
     """Outline and name the four blocks of a coupling layer's Jacobian."""
     if half not in ("first", "second"):
-        raise DataError(f"a coupling layer transforms the 'first' or the 'second' half, not {half!r}")
+        raise DataError(
+            f"a coupling layer transforms the 'first' or the 'second' half, not {half!r}; choose one of them"
+        )
     h = d // 2
     kept, changed = (0, h) if half == "second" else (h, 0)
     named = {(kept, kept): r"$I$", (kept, changed): r"$0$", (changed, changed): r"diag $s$"}

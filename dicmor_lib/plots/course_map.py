@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,7 +62,9 @@ def course_map(titles: Mapping[int, str], there: Collection[int]) -> HouseFigure
 
 def _card(axes: Axes, number: int, title: str, where: tuple[float, float, float, float], there: bool) -> None:
     x, y, width, height = where
-    style = dict(edge=INK, linewidth=1.4) if there else dict(edge=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+    style: dict[str, Any] = (
+        dict(edge=INK, linewidth=1.4) if there else dict(edge=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+    )
     box(axes, where, face="#f6f8fa" if there else "white", radius=0.12, **style)
     colour = INK if there else MUTED
     SKETCHES[number](axes, x + width / 2, y + 1.3)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.lines import Line2D
 
 from dicmor_lib.errors import DataError, ShapeError
+from dicmor_lib.plots.classes import class_handles
 from dicmor_lib.plots.style import CLASS_COLOURS, CLASS_MARKERS, HouseFigure, house_figure, new_figure
 
 STRIP_COLOURS = ("#0072B2", "#A6CEE3")
@@ -101,8 +101,9 @@ class Plane:
             raise ShapeError(f"the density of {self.title!r} must be (n, n) with an axis (n,)")
         if self.points is not None and (np.ndim(self.points) != 2 or np.shape(self.points)[1] != 2):
             raise ShapeError(f"the points of {self.title!r} must be (k, 2), not {np.shape(self.points)}")
-        if self.group is not None and len(self.group) != len(self.points):
-            raise ShapeError(f"{self.title!r} has {len(self.points)} points and {len(self.group)} groups")
+        count = 0 if self.points is None else len(self.points)
+        if self.group is not None and len(self.group) != count:
+            raise ShapeError(f"{self.title!r} has {count} points and {len(self.group)} groups")
 
     def tell(self) -> str:
         """What the panel shows, in words and numbers."""
@@ -111,7 +112,8 @@ class Plane:
             heights = np.sort(np.asarray(self.density).ravel())[::-1]
             share = (np.cumsum(heights) < 0.9 * heights.sum()).mean()
             return f"{name}: 90% of the mass lies on {share:.0%} of the area"
-        centre, spread = np.mean(self.points, axis=0), np.std(self.points, axis=0)
+        points = np.asarray(self.points)
+        centre, spread = points.mean(axis=0), points.std(axis=0)
         return f"{name}: points with deviations {spread[0]:.2f} and {spread[1]:.2f} around ({centre[0]:.1f}, {centre[1]:.1f})"
 
 
@@ -139,11 +141,7 @@ def planes(panels: Sequence[Plane], columns: int, intro: str, sentiment: bool = 
     for place in places[len(panels) :]:
         place.set_axis_off()
     if sentiment:
-        handles = [
-            Line2D([], [], marker=m, linestyle="", color=colour, label=f"{c:+d}" if c else "0")
-            for c, colour, m in zip(range(-3, 4), CLASS_COLOURS, CLASS_MARKERS)
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=8, title="sentiment class")
+        figure.legend(handles=class_handles(), loc="outside lower center", ncols=8, title="sentiment class")
     figure.alt = f"{intro} {'; '.join(panel.tell() for panel in panels)}."
     return figure
 
@@ -162,7 +160,7 @@ def nll_curve(history: Sequence[float], floor: float, named: str) -> HouseFigure
         DataError: if there are no steps.
     """
     if not len(history):
-        raise DataError("there are no steps to plot")
+        raise DataError("there are no steps to plot; give at least one")
     figure = new_figure(8, 3.6)
     axes = figure.subplots()
     axes.plot(history, color=GROUP_COLOURS[0], linewidth=1.6, label="a batch in training")
@@ -234,7 +232,9 @@ def _draw(place: Axes, panel: Plane, norm: PowerNorm, sentiment: bool) -> None:
     for lines, style in ((panel.lines, "-"), (panel.dashed, "--")):
         for line in lines:
             place.plot(*np.asarray(line).T, color="black", linewidth=1.5, linestyle=style, zorder=4)
-    own = np.abs(panel.axis).max() if panel.axis is not None else 1.06 * np.abs(panel.points).max()
+    own = (
+        np.abs(panel.axis).max() if panel.axis is not None else 1.06 * np.abs(np.asarray(panel.points)).max()
+    )
     limit = float(panel.limit or own)
     place.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
     place.set_title(panel.title, fontsize=13)

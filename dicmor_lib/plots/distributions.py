@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from dicmor_lib.errors import ConfigError, DataError, ShapeError
 from dicmor_lib.evaluation.distances import FLOOR, Distance, distances_to_real, halves
 from dicmor_lib.evaluation.two_sample import PERMUTATIONS
+from dicmor_lib.plots.principal import principal_plane
 from dicmor_lib.plots.style import HouseFigure, house_figure, new_figure
 
 COLUMNS = 3
@@ -105,10 +106,7 @@ def _checked(
 
 def _pca(sets: list[np.ndarray], real: np.ndarray) -> list[np.ndarray]:
     """Components of all real vectors, so that the plane is the same whatever methods are shown."""
-    centre = real.mean(axis=0)
-    axes = np.linalg.svd(real - centre, full_matrices=False)[2][:2]
-    # The sign of a component is arbitrary; fixed so that the same data give the same picture.
-    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    centre, axes, _ = principal_plane(real)
     axes = np.concatenate([axes, np.zeros((2 - len(axes), axes.shape[1]))])
     return [(values - centre) @ axes.T for values in sets]
 

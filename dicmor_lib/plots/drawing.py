@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.patches import ArrowStyle, Circle, FancyArrowPatch, FancyBboxPat
 from matplotlib.path import Path
 
 from dicmor_lib.modalities import MODALITIES
-from dicmor_lib.plots.style import MODALITY_COLOURS, MODALITY_MARKERS, HouseFigure
+from dicmor_lib.plots.style import HATCHED, MODALITY_COLOURS, MODALITY_MARKERS, HouseFigure
 
 INK = "#24292f"
 MUTED = "#57606a"
@@ -36,7 +37,7 @@ def canvas(width: float, height: float) -> tuple[HouseFigure, Axes]:
     return figure, axes
 
 
-def box(axes: Axes, where: Box, face: str, edge: str, radius: float = 0.08, **style) -> FancyBboxPatch:
+def box(axes: Axes, where: Box, face: str, edge: str, radius: float = 0.08, **style: Any) -> FancyBboxPatch:
     """Draw a rectangle with round corners of that radius in inches."""
     x, y, width, height = where
     style = {"linewidth": 1.2, "zorder": 2} | style
@@ -46,7 +47,7 @@ def box(axes: Axes, where: Box, face: str, edge: str, radius: float = 0.08, **st
     return axes.add_patch(patch)
 
 
-def write(axes: Axes, x: float, y: float, text: str, size: float = 14, **style) -> None:
+def write(axes: Axes, x: float, y: float, text: str, size: float = 14, **style: Any) -> None:
     """Write text centred on (x, y), unless `style` says otherwise."""
     style = {"size": size, "ha": "center", "va": "center", "color": INK, "zorder": 8} | style
     axes.text(x, y, text, **style)
@@ -64,22 +65,23 @@ def arrow(
     axes: Axes, start: Point, end: Point, colour: str, turns: tuple[Point, Point] | None = None
 ) -> None:
     """Draw an arrow whose head touches `end`: straight, or a cubic curve with two control points."""
-    if turns is None:
-        path = Path([start, end])
-    else:
-        path = Path([start, *turns, end], [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
     head = ArrowStyle("-|>", head_length=0.42, head_width=0.24)
-    lines = dict(linewidth=3, capstyle="butt", joinstyle="miter")
-    axes.add_patch(
-        FancyArrowPatch(path=path, arrowstyle=head, color=colour, mutation_scale=24, zorder=5, **lines)
-    )
+    style = dict(mutation_scale=24, linewidth=3, capstyle="butt", joinstyle="miter", zorder=5)
+    axes.add_patch(FancyArrowPatch(path=path_of(start, end, turns), arrowstyle=head, color=colour, **style))
+
+
+def path_of(start: Point, end: Point, turns: tuple[Point, Point] | None = None) -> Path:
+    """Return the straight path between two points, or a cubic curve with two control points."""
+    if turns is None:
+        return Path([start, end])
+    return Path([start, *turns, end], [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
 
 
 def strip(axes: Axes, where: Box, values: np.ndarray, colour: str, limit: float) -> None:
     """Draw a sequence (time, channel), a cell per value from light (-limit) to dark, time to the right."""
     x, y, width, height = where
     time, channels = values.shape
-    shades = LinearSegmentedColormap.from_list("shades", [_mixed(colour, 0.92), _mixed(colour, 0.45), colour])
+    shades = shades_of(colour, 0.92, 0.45)
     across, upwards = np.linspace(x, x + width, time + 1), np.linspace(y, y + height, channels + 1)
     cells = axes.pcolormesh(across, upwards, values.T, cmap=shades, vmin=-limit, vmax=limit)
     cells.set(edgecolor="white", linewidth=1.1, zorder=3)
@@ -90,7 +92,7 @@ def strip(axes: Axes, where: Box, values: np.ndarray, colour: str, limit: float)
 def absent(axes: Axes, where: Box, text: str) -> None:
     """Draw the place of a sequence that is not there: hatched, as everywhere in this library."""
     x, y, width, height = where
-    axes.add_patch(Rectangle((x, y), width, height, fc="#f2f2f2", ec="#b5b5b5", hatch="//", lw=0, zorder=3))
+    axes.add_patch(Rectangle((x, y), width, height, zorder=3, **HATCHED))
     axes.add_patch(Rectangle((x, y), width, height, fc="none", ec=MUTED, ls=(0, (4, 3)), lw=1.6, zorder=4))
     plate = dict(boxstyle="round,pad=0.25", fc="white", ec="none")
     write(axes, x + width / 2, y + height / 2, text, 15, weight="bold", bbox=plate)
@@ -136,12 +138,20 @@ def strike(axes: Axes, x: float, y: float, size: float, colour: str) -> None:
 def signed(value: float) -> str:
     """Return a sentiment with its sign, which may be a true minus: "+2", "0", "−1", "+1.8"."""
     text = f"{value:+d}" if isinstance(value, int) else f"{value:+.1f}"
-    return "0" if value == 0 else text.replace("-", "\u2212")
+    return "0" if value == 0 else minus(text)
 
 
-def _mixed(colour: str, white: float) -> tuple[float, ...]:
-    """A colour with that share of white in it."""
-    return tuple(white + (1 - white) * channel for channel in to_rgb(colour))
+def minus(text: str) -> str:
+    """Return a text with true minus signs."""
+    return text.replace("-", "\u2212")
+
+
+def shades_of(colour: str, lightest: float, middle: float) -> LinearSegmentedColormap:
+    """Return the shades of a colour from light to dark; the two numbers are the shares of white in it, the last is 0."""
+    mixed = [
+        tuple(white + (1 - white) * channel for channel in to_rgb(colour)) for white in (lightest, middle, 0)
+    ]
+    return LinearSegmentedColormap.from_list("shades", mixed)
 
 
 ICONS: dict[str, Callable[[Axes, float, float, str], None]] = dict(

@@ -31,10 +31,7 @@ def fills_seen(
     Raises:
         ShapeError: if the arrays do not have one shape (n,).
     """
-    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in fills.items()}
-    known = np.asarray(known, dtype=np.float64)
-    if known.ndim != 1 or not arrays or any(x.shape != known.shape for x in arrays.values()):
-        raise ShapeError(f"what is known and every fill must be (n,) of one n, not {known.shape} and others")
+    known, arrays = _of_one_length(known, fills, "what is known and every fill")
     real = next(iter(arrays.values()))
     columns = 3
     lines = -(-len(arrays) // columns)
@@ -96,10 +93,7 @@ def predictions_seen(
     Raises:
         ShapeError: if the arrays do not have one shape (n,).
     """
-    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in predictions.items()}
-    label = np.asarray(label, dtype=np.float64)
-    if label.ndim != 1 or not arrays or any(x.shape != label.shape for x in arrays.values()):
-        raise ShapeError(f"labels and all predictions must be (n,) of one n, not {label.shape} and others")
+    label, arrays = _of_one_length(label, predictions, "labels and all predictions")
     real = next(iter(arrays.values()))
     bins = np.linspace(-3.5, 3.5, 36)
     outline, _ = np.histogram(np.clip(real, -3.4, 3.4), bins, density=True)
@@ -124,3 +118,13 @@ def predictions_seen(
         f"per input, with the outline of the first behind each: {'; '.join(told)}."
     )
     return figure
+
+
+def _of_one_length(
+    one: np.ndarray, others: Mapping[str, np.ndarray], what: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in others.items()}
+    one = np.asarray(one, dtype=np.float64)
+    if one.ndim != 1 or not arrays or any(x.shape != one.shape for x in arrays.values()):
+        raise ShapeError(f"{what} must be (n,) of one n, not {one.shape} and others")
+    return one, arrays

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.path import Path
 
 from dicmor_lib.blocks.fusion import QUERIES, SOURCES
 from dicmor_lib.errors import DataError, ShapeError
-from dicmor_lib.evaluation.metrics import sentiment_class
 from dicmor_lib.modalities import MODALITIES
-from dicmor_lib.plots.drawing import FAINT, INK, MUTED, Point, arrow, box, canvas, title, write
+from dicmor_lib.plots.classes import class_handles, scatter_by_class
+from dicmor_lib.plots.drawing import FAINT, INK, MUTED, Point, arrow, box, canvas, path_of, title, write
 from dicmor_lib.plots.style import (
-    CLASS_COLOURS,
-    CLASS_MARKERS,
     MODALITY_COLOURS,
     MODALITY_LINES,
     SERIES_COLOURS,
@@ -104,11 +100,7 @@ def prediction_shift(
                 panel.set_xlabel("prediction, all modalities real")
             if column == 0:
                 panel.set_ylabel("… with the stand-in")
-    handles = [
-        Line2D([], [], marker=marker, linestyle="", color=colour, label=f"{c:+d}" if c else "0")
-        for c, colour, marker in zip(range(-3, 4), CLASS_COLOURS, CLASS_MARKERS)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=7, title="true sentiment class")
+    figure.legend(handles=class_handles(), loc="outside lower center", ncols=7, title="true sentiment class")
     figure.alt = (
         f"Predictions of {len(complete)} clips with one modality replaced, against those with all modalities real; "
         f"lines show the shifts from the diagonal. Mean absolute shift: {', '.join(told)}."
@@ -131,7 +123,7 @@ def error_by_stand_in(
         DataError: if there is nothing to plot.
     """
     if not errors or not all(errors.values()):
-        raise DataError("there are no errors to plot")
+        raise DataError("there are no errors to plot; give at least one")
     figure = new_figure(10, 1.1 * len(errors) + 2.0)
     panel = figure.subplots()
     stand_ins = list(next(iter(errors.values())))
@@ -192,15 +184,11 @@ def _reads(axes: Axes, source: str, start: Point, end: Point) -> None:
     _line(axes, start, end, MODALITY_COLOURS[source], MODALITY_LINES[source], bend)
 
 
-def _line(axes: Axes, start: Point, end: Point, colour: str, line: object, turns=None) -> None:
-    path = Path([start, end])
-    if turns:
-        path = Path([start, *turns, end], [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-    axes.add_patch(
-        FancyArrowPatch(
-            path=path, arrowstyle="-|>", color=colour, mutation_scale=16, lw=2, ls=line, shrinkA=0, zorder=5
-        )
-    )
+def _line(
+    axes: Axes, start: Point, end: Point, colour: str, line: object, turns: tuple[Point, Point] | None = None
+) -> None:
+    style = dict(arrowstyle="-|>", color=colour, mutation_scale=16, lw=2, ls=line, zorder=5)
+    axes.add_patch(FancyArrowPatch(path=path_of(start, end, turns), **style))
 
 
 def _shifts(
@@ -208,9 +196,6 @@ def _shifts(
 ) -> None:
     panel.vlines(complete, complete, prediction, color="#c8c8c8", linewidth=0.8, zorder=1)
     panel.plot([-reach, reach], [-reach, reach], color="black", linewidth=1.4, zorder=2)
-    classes = sentiment_class(label)
-    for c in range(-3, 4):
-        at = classes == c
-        style = dict(marker=CLASS_MARKERS[c + 3], color=CLASS_COLOURS[c + 3])
-        panel.scatter(complete[at], prediction[at], s=22, linewidths=0, alpha=0.9, zorder=3, **style)
+    points = np.stack([complete, prediction], axis=1)
+    scatter_by_class(panel, points, label, s=22, alpha=0.9, zorder=3)
     panel.set(xlim=(-reach, reach), ylim=(-reach, reach))

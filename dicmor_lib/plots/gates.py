@@ -41,7 +41,7 @@ def gate_panels(
         if np.ndim(g) != 2 or len(g) != len(group) or not np.size(g):
             raise ShapeError(f"gates of {name!r} must have shape ({len(group)}, channels), not {np.shape(g)}")
     if not gates:
-        raise ShapeError("there are no gates to show")
+        raise ShapeError("there are no gates to show; give those of at least one block")
     figure = new_figure(max(4.3 * len(gates), 8.0), 4.8)
     panels = figure.subplots(1, len(gates), sharey=True, squeeze=False)[0]
     told = []

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from dicmor_lib.errors import DataError, ShapeError
-from dicmor_lib.evaluation.metrics import sentiment_class
 from dicmor_lib.modalities import MODALITIES
-from dicmor_lib.plots.style import (
-    CLASS_COLOURS,
-    CLASS_MARKERS,
-    HouseFigure,
-    describe,
-    house_figure,
-    new_figure,
-)
+from dicmor_lib.plots.classes import class_handles, scatter_by_class
+from dicmor_lib.plots.principal import principal_plane
+from dicmor_lib.plots.style import HouseFigure, describe, house_figure, new_figure
 
 
 def clip_latents(latents: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -59,7 +53,7 @@ def latent_clouds(stages: Mapping[str, np.ndarray], label: np.ndarray) -> HouseF
     """
     label = np.asarray(label)
     if not stages or not len(label):
-        raise DataError("there are no latents to plot")
+        raise DataError("there are no latents to plot; give at least one stage and one clip")
     figure = new_figure(13, 3.5 * len(stages) + 0.6)
     panels = figure.subplots(len(stages), 4, squeeze=False)
     told = []
@@ -78,7 +72,10 @@ def latent_clouds(stages: Mapping[str, np.ndarray], label: np.ndarray) -> HouseF
         )
     for panel in panels[-1]:
         panel.set_xlabel("first component")
-    figure.legend(handles=_class_handles(), loc="outside lower center", ncols=8, title="sentiment class")
+    mean = Line2D([], [], marker="+", linestyle="", color="black", markeredgewidth=2.4, ms=12, label="mean")
+    figure.legend(
+        handles=[*class_handles(), mean], loc="outside lower center", ncols=8, title="sentiment class"
+    )
     figure.alt = (
         f"Scatter plots of the latents of {describe(list(MODALITIES))}, one point per clip, coloured by "
         f"sentiment class, in the plane of the first two principal components, beside two halves of one "
@@ -95,22 +92,15 @@ def _plane(latents: np.ndarray, n: int, title: str) -> tuple[np.ndarray, float]:
     known = flat[np.isfinite(flat).all(axis=1)]
     if len(known) < 2:
         raise DataError(f"the latents of {title!r} hold fewer than two clips to plot")
-    centre = known.mean(axis=0)
-    _, size, axes = np.linalg.svd(known - centre, full_matrices=False)
-    # The sign of a component is arbitrary; fixed so that the same data give the same picture.
-    axes = axes[:2] * np.sign(axes[:2][np.arange(len(axes[:2])), np.abs(axes[:2]).argmax(axis=1)])[:, None]
+    centre, axes, share = principal_plane(known)
     flat_points = (latents - centre) @ axes.T
     if flat_points.shape[2] == 1:
         flat_points = np.concatenate([flat_points, np.zeros_like(flat_points)], axis=2)
-    return flat_points, float((size[:2] ** 2).sum() / max((size**2).sum(), 1e-300))
+    return flat_points, share
 
 
 def _cloud(panel: Axes, points: np.ndarray, label: np.ndarray) -> None:
-    classes = sentiment_class(label)
-    for c in range(-3, 4):
-        chosen = points[classes == c]
-        style = dict(marker=CLASS_MARKERS[c + 3], color=CLASS_COLOURS[c + 3])
-        panel.scatter(*chosen.T, s=30, alpha=0.8, linewidths=0, **style)
+    scatter_by_class(panel, points, label, s=30, alpha=0.8)
     _mark_mean(panel, points)
 
 
@@ -146,7 +136,7 @@ def _same_limits(row: np.ndarray, points: np.ndarray) -> None:
         panel.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
 
 
-def _gap(points: Sequence[np.ndarray]) -> str:
+def _gap(points: Iterable[np.ndarray]) -> str:
     """How far the means of several clouds lie apart at most, in words for the alternative text."""
     known = [p[np.isfinite(p).all(axis=1)] for p in points]
     known = [p for p in known if len(p)]
@@ -154,14 +144,3 @@ def _gap(points: Sequence[np.ndarray]) -> str:
     spread = np.mean([np.sqrt(p.var(axis=0).sum()) for p in known])
     apart = max(np.linalg.norm(a - b) for a in centres for b in centres)
     return f"{apart / max(spread, 1e-12):.1f} standard deviations"
-
-
-def _class_handles() -> list[Line2D]:
-    points = [
-        Line2D([], [], marker=marker, linestyle="", color=colour, label=f"{c:+d}" if c else "0")
-        for c, colour, marker in zip(range(-3, 4), CLASS_COLOURS, CLASS_MARKERS)
-    ]
-    return [
-        *points,
-        Line2D([], [], marker="+", linestyle="", color="black", markeredgewidth=2.4, ms=12, label="mean"),
-    ]

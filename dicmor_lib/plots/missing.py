@@ -11,7 +11,14 @@ from matplotlib.ticker import MaxNLocator
 
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.modalities import LETTERS, MODALITIES, PATTERNS, mask_pattern, pattern_mask
-from dicmor_lib.plots.style import MODALITY_COLOURS, HouseFigure, describe, house_figure, new_figure
+from dicmor_lib.plots.style import (
+    HATCHED,
+    MODALITY_COLOURS,
+    HouseFigure,
+    describe,
+    house_figure,
+    new_figure,
+)
 
 DARK, DARK_LINE = "#2b2f36", "#5b626d"
 COST_COLOURS, COST_HATCHES = ("#bdbdbd", "#56B4E9", "#D55E00"), ("", "//", "..")
@@ -41,7 +48,7 @@ def going_dark(
     fits = len(features) == len(lengths) == len(available) == 3
     if not fits or any(x.ndim != 2 or n > len(x) for x, n in zip(features, lengths)):
         raise ShapeError(
-            "a clip has three arrays (time, channels), three lengths that are no longer, three available flags"
+            "give a clip as three arrays (time, channels), three lengths that are no longer, three available flags"
         )
     time = max(len(x) for x in features)
     figure = new_figure(11, 5.4)
@@ -73,8 +80,7 @@ def _strip(panel: Axes, x: np.ndarray, n: int, time: int, hidden: bool) -> None:
         limit = np.nanquantile(np.abs(x[:n]), 0.98) or 1.0
         extent = (0, n, depth, 0)
         panel.imshow(x[:n].T, aspect="auto", cmap="PuOr_r", vmin=-limit, vmax=limit, extent=extent)
-    style = dict(facecolor="#f2f2f2", edgecolor="#b5b5b5", hatch="//", lw=0)
-    panel.add_patch(Rectangle((n, 0), time - n, depth, **style))
+    panel.add_patch(Rectangle((n, 0), time - n, depth, **HATCHED))
     if hidden:
         panel.add_patch(Rectangle((0, 0), time, depth, facecolor=DARK, edgecolor=DARK_LINE, hatch="xx", lw=0))
         plate = dict(facecolor=DARK, edgecolor="none", pad=4)

@@ -39,7 +39,7 @@ def padding_figure(
                 f"errors of {name!r} must have shape ({len(padded_to)}, seeds), not {values.shape}"
             )
     if not arrays:
-        raise ShapeError("there are no errors to plot")
+        raise ShapeError("there are no errors to plot; give at least one")
     figure = new_figure(9, 4.4)
     panel = figure.subplots()
     for i, (name, values) in enumerate(arrays.items(), 1):

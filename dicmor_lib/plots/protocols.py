@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.evaluation.bootstrap import Estimate
 from dicmor_lib.evaluation.published_checks import Doubt
 from dicmor_lib.evaluation.published_numbers import PublishedRow, by_group, select
+from dicmor_lib.plots.laws import Law, law_bar, told_laws
 from dicmor_lib.plots.style import (
     SERIES_COLOURS,
     SERIES_LINES,
@@ -20,14 +22,12 @@ from dicmor_lib.plots.style import (
     new_figure,
 )
 
-_MISSING = ("#dfe7ee", "#7fa9cc", "#1f4e79")  # none, one, two modalities missing: light to dark
-_HATCHES = ("", "//", "xx")
 _GREY = "#9a9a9a"
 
 
 @house_figure
 def meanings_figure(
-    laws: Mapping[str, tuple[float, float, float] | None],
+    laws: Mapping[str, Law | None],
     rate: float,
     scores: Mapping[str, Estimate] | None = None,
     title: str = "",
@@ -51,7 +51,7 @@ def meanings_figure(
     figure = new_figure(12 if scores else 9, 0.62 * len(laws) + 1.9)
     left, *right = figure.subplots(1, 2 if scores else 1, sharey=True, squeeze=False)[0]
     for y, law in enumerate(laws.values()):
-        _law_bar(left, y, law, rate)
+        law_bar(left, y, law, rate)
     left.set_yticks(range(len(laws)), list(laws))
     left.set(xlim=(0, 1), xlabel="share of the clips", title=f'what "missing rate {rate:g}" means')
     left.invert_yaxis()
@@ -59,7 +59,7 @@ def meanings_figure(
     handles, labels = left.get_legend_handles_labels()
     unique = dict(zip(labels, handles))
     figure.legend(unique.values(), unique, loc="outside lower center", ncols=3)
-    figure.alt = f"Stacked bars of what missing rate {rate:g} means: {_told_laws(laws)}."
+    figure.alt = f"Stacked bars of what missing rate {rate:g} means: {told_laws(laws)}."
     if scores:
         _score_column(right[0], list(scores.values()), title)
         told = ", ".join(f"{name} {100 * e.value:.1f} %" for name, e in scores.items())
@@ -87,13 +87,10 @@ def rate_figure(
     Raises:
         ShapeError: if a curve, the band or the bound has another length than the rates.
     """
-    every = {**curves, **({"best possible": bound} if bound is not None else {})}
-    every |= dict(zip(("band", "band "), band)) if band is not None else {}
-    for name, values in every.items():
+    known = [] if bound is None else [("best possible", bound)]
+    for name, values in [*curves.items(), *known, *(("band", edge) for edge in band or ())]:
         if np.shape(values) != (len(rates),):
-            raise ShapeError(
-                f"{name.strip()} has shape {np.shape(values)}; there are {len(rates)} missing rates"
-            )
+            raise ShapeError(f"{name} has shape {np.shape(values)}; there are {len(rates)} missing rates")
     figure = new_figure(10, 5.6)
     panel = figure.subplots()
     if band is not None:
@@ -255,26 +252,7 @@ def _published_look(method: str, kind: str | None, doubted: Sequence[str]) -> di
     return look | dict(label=f"{method}: {kind}", zorder=3)
 
 
-def _law_bar(panel, y: int, law: tuple[float, float, float] | None, rate: float) -> None:
-    if law is None:
-        panel.barh(y, 1, height=0.62, color="#f6f6f6", edgecolor="#555555", linestyle="--")
-        text = f"every clip loses {rate:.0%} of the steps of each modality"
-        panel.text(0.5, y, text, ha="center", va="center", size=11.5)
-        return
-    start = 0.0
-    for share, number, colour, hatch in zip(law, ("no", "one", "two"), _MISSING, _HATCHES):
-        label = f"{number} modality missing" if number != "two" else "two modalities missing"
-        panel.barh(
-            y, share, 0.62, left=start, color=colour, edgecolor="white", hatch=hatch, label=label, lw=0.5
-        )
-        if share > 0.04:
-            plate = dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.85) if hatch else None
-            middle = start + share / 2
-            panel.text(middle, y, f"{share:.2f}".lstrip("0"), ha="center", va="center", size=11.5, bbox=plate)
-        start += share
-
-
-def _score_column(panel, estimates: Sequence[Estimate], title: str) -> None:
+def _score_column(panel: Axes, estimates: Sequence[Estimate], title: str) -> None:
     for y, e in enumerate(estimates):
         panel.plot([e.low, e.high], [y, y], color="#000000", linewidth=2)
         panel.plot(e.value, y, "D", color="#000000", markersize=8)
@@ -283,12 +261,3 @@ def _score_column(panel, estimates: Sequence[Estimate], title: str) -> None:
     panel.set(xlabel="Acc-2, 95 % interval over clips")
     panel.set_title(title)
     panel.set_ylim(len(estimates) - 0.4, -0.75)
-
-
-def _told_laws(laws: Mapping[str, tuple[float, float, float] | None]) -> str:
-    return "; ".join(
-        f"{name} drops steps, not modalities"
-        if law is None
-        else f"{name} has {law[0]:.2f} complete, {law[1]:.2f} with one and {law[2]:.2f} with two missing"
-        for name, law in laws.items()
-    )

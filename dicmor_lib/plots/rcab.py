@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
+
 from dicmor_lib.plots.drawing import INK, MUTED, arrow, box, canvas, write
 from dicmor_lib.plots.style import SERIES_COLOURS, HouseFigure, house_figure
 
@@ -29,8 +31,8 @@ def rcab_diagram(width: int = 32, squeezed: int = 2) -> HouseFigure:
     arrow(axes, (6.8, top), (times - 0.28, top), PATH)
     write(axes, 7.3, top + 0.27, "$u$", 18, color=PATH)
     # the gate: from u down, through the bottleneck, and up again into the product
-    boxes = ((6.3, "mean over\nvalid steps"), (8.1, f"$W_1$, ReLU\n{width} → {squeezed}"))
-    boxes += ((9.9, f"$W_2$, sigmoid\n{squeezed} → {width}"),)
+    boxes = [(6.3, "mean over\nvalid steps"), (8.1, f"$W_1$, ReLU\n{width} → {squeezed}")]
+    boxes += [(9.9, f"$W_2$, sigmoid\n{squeezed} → {width}")]
     arrow(axes, (7.05, top), (7.05, bottom + 0.42), GATE)
     for x, text in boxes:
         box(
@@ -61,6 +63,6 @@ def rcab_diagram(width: int = 32, squeezed: int = 2) -> HouseFigure:
     return figure
 
 
-def _node(axes, x: float, y: float, text: str, colour: str) -> None:
+def _node(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     box(axes, (x - 0.28, y - 0.28, 0.56, 0.56), face="white", edge=colour, radius=0.28, linewidth=2.2)
     write(axes, x, y, text, 20, color=colour)

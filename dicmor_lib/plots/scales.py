@@ -148,7 +148,7 @@ def trained_scales(log_s: Mapping[str, np.ndarray], bound: float) -> HouseFigure
     told = []
     known = {name: np.ravel(log_s[name]) for name in MODALITIES if np.size(log_s.get(name, ()))}
     if not known:
-        raise DataError("there is no log s to plot")
+        raise DataError("there is no log s to plot; give at least one flow")
     for name, values in known.items():
         share, _ = np.histogram(values, edges, density=True)
         style = dict(color=MODALITY_COLOURS[name], linestyle=MODALITY_LINES[name])

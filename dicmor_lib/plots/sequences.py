@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from dicmor_lib.errors import ShapeError
 from dicmor_lib.modalities import MODALITIES
-from dicmor_lib.plots.style import HouseFigure, house_figure, new_figure
+from dicmor_lib.plots.style import HATCHED, HouseFigure, house_figure, new_figure
 
 
 @house_figure
@@ -38,7 +38,7 @@ def sequence_view(
         or any(x.ndim != 2 or n > len(x) for x, n in zip(features, lengths))
     ):
         raise ShapeError(
-            "a clip has three arrays (time, channels) and three lengths that are no longer than they are"
+            "give a clip as three arrays (time, channels) and three lengths that are no longer than they are"
         )
     figure = new_figure(10, 6.2)
     time = max(len(x) for x in features)
@@ -56,9 +56,7 @@ def sequence_view(
             )
             figure.colorbar(image, ax=panel, pad=0.01, aspect=12)
         depth = min(channels, x.shape[1])
-        panel.add_patch(
-            Rectangle((n, 0), time - n, depth, facecolor="#f2f2f2", edgecolor="#b5b5b5", hatch="//", lw=0)
-        )
+        panel.add_patch(Rectangle((n, 0), time - n, depth, **HATCHED))
         if not n:
             panel.text(time / 2, depth / 2, "not observed", ha="center", va="center", backgroundcolor="white")
         cut = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from dicmor_lib.errors import DataError
 from dicmor_lib.plots.style import (
@@ -47,7 +48,9 @@ def spread_error_plane(
     if not points or unknown:
         raise DataError(f"give at least one point, and draws among the points, not {unknown}")
     if len(path_labels) not in (0, len(path)):
-        raise DataError(f"a path of {len(path)} points cannot have {len(path_labels)} labels")
+        raise DataError(
+            f"a path of {len(path)} points cannot have {len(path_labels)} labels; give one for each"
+        )
     figure = new_figure(11.5, 6.6)
     panel = figure.subplots()
     highest = max(error for _, error in [*points.values(), *path])
@@ -82,7 +85,7 @@ def spread_error_plane(
     return figure
 
 
-def _background(panel, right: float, top: float) -> None:
+def _background(panel: Axes, right: float, top: float) -> None:
     """Curves of equal correlation, their lowest points, and the spread of real features."""
     s = np.linspace(0, right, 200)
     for r in CORRELATIONS:

@@ -11,8 +11,9 @@ from matplotlib.patches import Patch, Rectangle
 
 from dicmor_lib.blocks.attention import causal_mask
 from dicmor_lib.errors import DataError, ShapeError
-from dicmor_lib.plots.attention import HATCHED, count_steps
+from dicmor_lib.plots.attention import count_steps
 from dicmor_lib.plots.style import (
+    HATCHED,
     SERIES_COLOURS,
     SERIES_LINES,
     SERIES_MARKERS,

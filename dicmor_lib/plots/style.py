@@ -29,6 +29,9 @@ CLASS_COLOURS: tuple[str, ...] = ("#67001f", "#c94741", "#f0a582", "#8c8c8c", "#
 CLASS_MARKERS: tuple[str, ...] = ("v", "v", "v", "o", "^", "^", "^")
 """The sign once more, without colour."""
 
+HATCHED: dict[str, Any] = dict(facecolor="#f2f2f2", edgecolor="#b5b5b5", hatch="//", linewidth=0)
+"""The look of a rectangle where there is nothing to show: padding, or a modality that is missing."""
+
 SERIES_COLOURS: tuple[str, ...] = (
     "#000000",
     "#0072B2",
@@ -100,7 +103,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """
     path, alt = Path(path), figure_alt(figure)
     if path.suffix not in (".png", ".svg"):
-        raise ConfigError(f"{path.name} ends in {path.suffix!r}; figures are written as .png or .svg")
+        raise ConfigError(f"{path.name} ends in {path.suffix!r}; choose .png or .svg")
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"Description": alt} | ({"Date": None} if path.suffix == ".svg" else {"Software": None})
     with house_style():

@@ -195,9 +195,9 @@ def law_and_truth(
         if name in hollow:
             style |= dict(markerfacecolor="none", markersize=18, markeredgewidth=2.2)
         panel.plot(error, max(distance, 0.0), label=name, clip_on=False, zorder=4, **style)
-    for error, told in ((1, "training mean"), (2, "a random clip")):
+    for error, name in ((1, "training mean"), (2, "a random clip")):
         panel.axvline(error, color="#8c8c8c", linestyle="--", linewidth=1.4, zorder=1)
-        panel.text(error, 1.01, told, transform=panel.get_xaxis_transform(), ha="center", va="bottom")
+        panel.text(error, 1.01, name, transform=panel.get_xaxis_transform(), ha="center", va="bottom")
     panel.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     top = max(chance, *(distance for _, distance in measured.values())) * 1.15
     ticks = [t for t in (0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if t <= top]

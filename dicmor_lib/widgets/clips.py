@@ -12,6 +12,7 @@ from dicmor_lib.errors import ConfigError, DataError
 from dicmor_lib.evaluation.frame import ShallowFrame
 from dicmor_lib.evaluation.passes import run_pass, shallow_split
 from dicmor_lib.modalities import LETTERS, PATTERNS, available_mask
+from dicmor_lib.model import DiCMoR
 
 COUNT, SHORTEST = 24, 8
 MAX_COUNT = 64  # one batch of `run_pass`, so that all patterns are padded alike
@@ -58,18 +59,31 @@ class RecoveredClips:
             letter for letter, there in zip(LETTERS, self.observed[sample]) if there and letter in pattern
         )
 
+    def steps(self, sample: int) -> int:
+        """Return the length of a clip's longest sequence, 1 at least."""
+        return max(int(self.lengths[sample].max()), 1)
+
+    def real(self, sample: int, modality: int) -> np.ndarray:
+        """Return the real features of a clip's modality, (valid steps, d)."""
+        return self.true[modality, sample, : self.lengths[sample, modality]]
+
+    def made(self, sample: int, pattern: str, modality: int) -> np.ndarray:
+        """Return the features that were recovered from a pattern, (valid steps, d)."""
+        return self.recovered[pattern][modality, sample, : self.recovered_lengths[pattern][sample, modality]]
+
     def agreement(self, sample: int, pattern: str, modality: int) -> float:
         """Return Pearson's r between recovered and true features of a clip, over steps and channels.
 
         NaN where there is nothing to compare or one of the two is constant.
         """
-        shared = min(self.lengths[sample, modality], self.recovered_lengths[pattern][sample, modality])
+        real, made = self.real(sample, modality), self.made(sample, pattern, modality)
+        shared = min(len(real), len(made))
         if not self.observed[sample, modality] or not shared:
             return float("nan")
-        pair = [x[modality, sample, :shared].ravel() for x in (self.true, self.recovered[pattern])]
-        if min(map(np.ptp, pair)) == 0:
+        x, y = (values[:shared].ravel() for values in (real, made))
+        if min(np.ptp(x), np.ptp(y)) == 0:
             return float("nan")
-        return float(np.corrcoef(*pair)[0, 1])
+        return float(np.corrcoef(x, y)[0, 1])
 
 
 def prepare(course: CourseModel, count: int = COUNT) -> RecoveredClips:
@@ -84,11 +98,7 @@ def prepare(course: CourseModel, count: int = COUNT) -> RecoveredClips:
     """
     if not 1 <= count <= MAX_COUNT:
         raise ConfigError(f"count is {count}; choose 1 to {MAX_COUNT} clips")
-    model = course.model
-    split = next((s for s in (course.clips.test, course.clips.valid, course.clips.train) if len(s)), None)
-    if split is None:
-        raise DataError(f"{course.clips.source} has no clip to show")
-    chosen = split.select(choose(split, count))
+    model, chosen = course.model, shown_clips(course, count)
     train = shallow_split(model, course.clips.train)
     frame = ShallowFrame.fit(train.features, train.lengths, train.observed)
     real = shallow_split(model, chosen)
@@ -107,6 +117,18 @@ def prepare(course: CourseModel, count: int = COUNT) -> RecoveredClips:
     )
 
 
+def shown_clips(course: CourseModel, count: int = COUNT) -> Split:
+    """Return the clips that `prepare` takes, as the model reads them: of the first split that has any, test first.
+
+    Raises:
+        DataError: if the data has no clip at all.
+    """
+    split = next((s for s in (course.clips.test, course.clips.valid, course.clips.train) if len(s)), None)
+    if split is None:
+        raise DataError(f"{course.clips.source} has no clip to show; give a file with a test split")
+    return split.select(choose(split, count))
+
+
 def choose(split: Split, count: int) -> np.ndarray:
     """Return the positions of the clips to show, in order."""
     whole = np.flatnonzero(split.observed.all(axis=1))
@@ -119,7 +141,7 @@ def choose(split: Split, count: int) -> np.ndarray:
     return np.sort(whole[np.argsort(-steps, kind="stable")[:count]])
 
 
-def _pass(model, chosen: Split, pattern: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pass(model: DiCMoR, chosen: Split, pattern: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions, recovered features and their lengths; a pattern that no clip has predicts NaN."""
     mask = available_mask(pattern, len(chosen)).numpy() & chosen.observed
     if not mask.any():

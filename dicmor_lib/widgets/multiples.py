@@ -7,7 +7,7 @@ import math
 from matplotlib.axes import Axes
 
 from dicmor_lib.modalities import LETTERS, MODALITIES, PATTERNS
-from dicmor_lib.plots.drawing import FAINT, INK, MUTED, absent, canvas, signed, title, write
+from dicmor_lib.plots.drawing import FAINT, INK, MUTED, absent, canvas, minus, signed, title, write
 from dicmor_lib.plots.style import HouseFigure, house_figure
 from dicmor_lib.widgets.clips import RecoveredClips
 from dicmor_lib.widgets.picture import heat, recovered_frame
@@ -47,28 +47,25 @@ def _cell(
     axes: Axes, clips: RecoveredClips, sample: int, pattern: str, m: int, modality: str, x: float
 ) -> None:
     where = (x, ROWS[modality], STRIP, DEPTH)
-    steps, seen = max(int(clips.lengths[sample].max()), 1), clips.seen(sample, pattern)
+    steps, seen = clips.steps(sample), clips.seen(sample, pattern)
     if not seen:
         absent(axes, where, "\u2013")
     elif LETTERS[m] in seen:
-        heat(axes, where, clips.true[m, sample, : clips.lengths[sample, m]], modality, steps)
+        heat(axes, where, clips.real(sample, m), modality, steps)
     else:
-        made = clips.recovered[seen][m, sample, : clips.recovered_lengths[seen][sample, m]]
-        heat(axes, where, made, modality, steps)
+        heat(axes, where, clips.made(sample, seen, m), modality, steps)
         recovered_frame(axes, where, modality)
         r = clips.agreement(sample, seen, m)
         if not math.isnan(r):
-            write(
-                axes, x + STRIP / 2, where[1] - 0.19, f"r = {r:.2f}".replace("-", "\u2212"), 13, color=MUTED
-            )
+            write(axes, x + STRIP / 2, where[1] - 0.19, minus(f"r = {r:.2f}"), 13, color=MUTED)
 
 
 def _predictions(axes: Axes, clips: RecoveredClips, sample: int) -> None:
     right = LEFT + 6 * STEP + STRIP
-    for value in (-3, 0, 3):
-        y = _at(value)
+    for tick in (-3, 0, 3):
+        y = _at(tick)
         axes.plot([LEFT - 0.1, right], [y, y], color=FAINT, lw=1.0, zorder=1)
-        write(axes, LEFT - 0.2, y, signed(value), 13, ha="right", color=MUTED)
+        write(axes, LEFT - 0.2, y, signed(tick), 13, ha="right", color=MUTED)
     write(axes, 0.3, _at(0), "sentiment", 15, ha="left", weight="bold")
     truth = float(clips.label[sample])
     axes.plot([LEFT - 0.1, right], [_at(truth)] * 2, color=INK, lw=2.0, ls=(0, (5, 2)), zorder=2)

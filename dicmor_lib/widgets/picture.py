@@ -6,10 +6,23 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
 from dicmor_lib.modalities import LETTERS, MODALITIES
-from dicmor_lib.plots.drawing import FAINT, INK, MUTED, Box, absent, box, canvas, signed, strike, title, write
+from dicmor_lib.plots.drawing import (
+    FAINT,
+    INK,
+    MUTED,
+    Box,
+    absent,
+    box,
+    canvas,
+    minus,
+    shades_of,
+    signed,
+    strike,
+    title,
+    write,
+)
 from dicmor_lib.plots.style import MODALITY_COLOURS, HouseFigure, describe, house_figure
 from dicmor_lib.widgets.clips import RecoveredClips
 from dicmor_lib.widgets.state import DemoState
@@ -83,22 +96,21 @@ def _row(axes: Axes, clips: RecoveredClips, sample: int, seen: str, m: int, moda
         strike(axes, 0.45, y + 0.5, 0.19, INK)
     status = "available" if used else "missing" if there else "not in this clip"
     write(axes, 0.99, y + 0.2, status, 12, ha="left", color=INK if used else MUTED)
-    whole = max(int(clips.lengths[sample].max()), 1)
+    whole = clips.steps(sample)
     real, made = (LEFT, y, STRIP, DEPTH), (RIGHT, y, STRIP, DEPTH)
     if not there:
         absent(axes, real, "not in this clip")
     else:
-        heat(axes, real, clips.true[m, sample, : clips.lengths[sample, m]], modality, whole)
+        heat(axes, real, clips.real(sample, m), modality, whole)
     if used:
-        heat(axes, made, clips.true[m, sample, : clips.lengths[sample, m]], modality, whole)
+        heat(axes, made, clips.real(sample, m), modality, whole)
     elif not seen:
         absent(axes, made, "nothing to recover from")
     else:
-        steps = clips.recovered_lengths[seen][sample, m]
-        heat(axes, made, clips.recovered[seen][m, sample, :steps], modality, whole)
+        heat(axes, made, clips.made(sample, seen, m), modality, whole)
         recovered_frame(axes, made, modality)
         r = clips.agreement(sample, seen, m)
-        text = "recovered" if math.isnan(r) else f"recovered, r = {r:.2f}".replace("-", "\u2212")
+        text = "recovered" if math.isnan(r) else minus(f"recovered, r = {r:.2f}")
         plate = dict(boxstyle="round,pad=0.2", fc="white", ec="none", alpha=0.92)
         write(axes, RIGHT + STRIP - 0.12, y + 0.16, text, 12, ha="right", bbox=plate)
 
@@ -128,8 +140,8 @@ def _scale(axes: Axes, clips: RecoveredClips, sample: int, seen: str) -> None:
     """Three rows over one axis of sentiment: the truth, the prediction with everything, and with what is there."""
     shades = [INK if value == 0 else FAINT for value in range(-3, 4)]
     axes.vlines([_at(value) for value in range(-3, 4)], 0.52, 1.84, colors=shades, lw=1.0, zorder=1)
-    for value in range(-3, 4):
-        write(axes, _at(value), 0.34, signed(value), 12, color=MUTED)
+    for tick in range(-3, 4):
+        write(axes, _at(tick), 0.34, signed(tick), 12, color=MUTED)
     write(axes, 0.3, 0.34, "sentiment", 12, ha="left", color=MUTED)
     whole = clips.seen(sample, LETTERS)
     rows = [("true label", float(clips.label[sample]), "D", INK)]
@@ -160,11 +172,4 @@ def _at(sentiment: float) -> float:
     return SCALE_LEFT + SCALE_WIDTH * (sentiment + 3) / 6
 
 
-def _shades(colour: str) -> LinearSegmentedColormap:
-    def mixed(white: float) -> tuple[float, ...]:
-        return tuple(white + (1 - white) * channel for channel in to_rgb(colour))
-
-    return LinearSegmentedColormap.from_list("shades", [mixed(0.95), mixed(0.5), mixed(0.0)])
-
-
-SHADES = {modality: _shades(colour) for modality, colour in MODALITY_COLOURS.items()}
+SHADES = {modality: shades_of(colour, 0.95, 0.5) for modality, colour in MODALITY_COLOURS.items()}

@@ -5,23 +5,19 @@ from __future__ import annotations
 import asyncio
 import html
 from base64 import b64encode
-from io import BytesIO
 from typing import Any
 
 import ipywidgets as controls
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image
 
 from dicmor_lib.course.trained import CourseModel
 from dicmor_lib.modalities import LETTERS, MODALITIES, PATTERNS
 from dicmor_lib.plots.style import HouseFigure, house_style
 from dicmor_lib.widgets.clips import COUNT, RecoveredClips, prepare
 from dicmor_lib.widgets.picture import render
+from dicmor_lib.widgets.quick import drawn, pixels, quick_png
 from dicmor_lib.widgets.state import DemoState
 
 PAUSE = 0.05  # seconds between two pictures drawn ahead, in which the kernel can answer a click
-DPI = 100  # of the interactive picture; what is saved with a notebook has the 150 of every figure
 
 
 class Demo:
@@ -84,7 +80,8 @@ class Demo:
         """The picture and its words as HTML, drawn once."""
         if state not in self._drawn:
             figure = render(state, self._clips)
-            image = b64encode(quick_png(figure)).decode()
+            with house_style():
+                image = b64encode(quick_png(pixels(drawn(figure)))).decode()
             alt = html.escape(figure.alt)
             picture = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{image}">'
             self._drawn[state] = picture, f'<p role="status">{alt}</p>'
@@ -108,9 +105,12 @@ class Demo:
             self._draw(state)
             self._draw_ahead_soon()
 
+    def _still(self) -> HouseFigure:
+        return render(self.state, self._clips)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         """The widget where there is a kernel; the picture of the present state for everyone else."""
-        data, metadata = render(self.state, self._clips)._repr_mimebundle_()
+        data, metadata = self._still()._repr_mimebundle_()
         return self.box._repr_mimebundle_() | data, metadata
 
 
@@ -124,15 +124,3 @@ def demo(course: CourseModel, available: str = "la", sample: int = 0, count: int
     """
     clips = prepare(course, count)
     return Demo(clips, DemoState(sample, available))
-
-
-def quick_png(figure: HouseFigure, dpi: int = DPI) -> bytes:
-    """Return the figure as a PNG in half the time of `savefig`: drawn once, and compressed little."""
-    buffer = BytesIO()
-    with house_style():
-        figure.set_dpi(dpi)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-        Image.fromarray(pixels).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()

@@ -16,8 +16,9 @@ from dicmor_lib.evaluation.metrics import sentiment_class
 from dicmor_lib.evaluation.passes import evaluating
 from dicmor_lib.modalities import PATTERNS, pattern_mask
 from dicmor_lib.model import DiCMoR
-from dicmor_lib.plots.clouds import ELLIPSE, plane
-from dicmor_lib.widgets.clips import COUNT, RecoveredClips, choose, prepare
+from dicmor_lib.plots.clouds import ELLIPSE
+from dicmor_lib.plots.principal import principal_plane
+from dicmor_lib.widgets.clips import COUNT, RecoveredClips, prepare, shown_clips
 from dicmor_lib.widgets.switchboard_interval import half_widths
 
 BACKDROP = 300
@@ -107,16 +108,10 @@ def prepare_switchboard(course: CourseModel, count: int = COUNT) -> Prepared:
     return Prepared(clips, plane_of, half_width, calibrated, classes, best)
 
 
-def shown_clips(course: CourseModel, count: int = COUNT) -> Split:
-    """Return the clips that `prepare` takes, as the model reads them."""
-    split = next(s for s in (course.clips.test, course.clips.valid, course.clips.train) if len(s))
-    return split.select(choose(split, count))
-
-
 def _latent_plane(model: DiCMoR, chosen: Split, train: Split) -> LatentPlane:
     behind, steps = _latents(model, train.select(np.arange(min(len(train), BACKDROP))))
     means = behind.sum(2)[steps.any(2)] / steps.sum(2)[steps.any(2)][:, None]  # (M, d); padding is zero
-    centre, axes = plane(means.astype(np.float64))
+    centre, axes, _ = principal_plane(means.astype(np.float64))
     own, inside = _latents(model, chosen)
     merged = {}
     for pattern in PATTERNS:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.image import BboxImage
 from matplotlib.lines import Line2D
@@ -15,7 +16,13 @@ from matplotlib.transforms import Bbox, TransformedBbox
 
 from dicmor_lib.modalities import MODALITIES
 from dicmor_lib.plots.drawing import FAINT, INK, MUTED, box, signed, title, write
-from dicmor_lib.plots.style import CLASS_COLOURS, MODALITY_COLOURS, MODALITY_MARKERS, HouseFigure
+from dicmor_lib.plots.style import (
+    CLASS_COLOURS,
+    HATCHED,
+    MODALITY_COLOURS,
+    MODALITY_MARKERS,
+    HouseFigure,
+)
 from dicmor_lib.widgets.picture import LIMIT, SHADES
 from dicmor_lib.widgets.switchboard_clips import Prepared
 from dicmor_lib.widgets.switchboard_interval import SHARE
@@ -55,7 +62,7 @@ def switchboard_frame(prepared: Prepared) -> HouseFigure:
     return figure
 
 
-def _plane(axes, prepared: Prepared) -> None:
+def _plane(axes: Axes, prepared: Prepared) -> None:
     left, bottom, width, height = PLANE
     write(axes, left, 6.08, "Latents in two principal directions", 15, ha="left", weight="bold")
     axes.add_patch(Rectangle((left, bottom), width, height, fc="#fafafa", ec=FAINT, lw=1.0, zorder=1))
@@ -78,7 +85,7 @@ def _plane(axes, prepared: Prepared) -> None:
     write(axes, left, y - 0.25, note, 11, ha="left", color=MUTED)
 
 
-def _scale(axes, prepared: Prepared) -> None:
+def _scale(axes: Axes, prepared: Prepared) -> None:
     """The axis of sentiment, the foot of the class bars, and the rows that are always there."""
     values = range(-3, 4)
     shades = [INK if value == 0 else FAINT for value in values]
@@ -142,7 +149,7 @@ class Layer:
 
     def absent(self, x: float, y: float, text: str) -> None:
         """Hatch a strip that has nothing to show."""
-        self.add(Rectangle((x, y), STRIP, DEPTH, fc="#f2f2f2", ec="#b5b5b5", hatch="//", lw=0))
+        self.add(Rectangle((x, y), STRIP, DEPTH, **HATCHED))
         plate = dict(boxstyle="square,pad=0.25", fc="white", ec="none")
         self.text(x + STRIP / 2, y + DEPTH / 2, text, 14, ha="center", weight="bold", bbox=plate)
 
@@ -165,8 +172,3 @@ def to_inches(points: np.ndarray) -> np.ndarray:
 def on_scale(sentiment: float) -> float:
     """Return where a sentiment stands on the axis, in inches; beyond -3..3 at its ends."""
     return SCALE + LONG * (min(max(sentiment, -3.0), 3.0) + 3) / 6
-
-
-def minus(text: str) -> str:
-    """Return a text with true minus signs."""
-    return text.replace("-", "\u2212")

@@ -9,23 +9,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image
 
 from dicmor_lib.plots.style import house_style
+from dicmor_lib.widgets.quick import DPI, drawn, pixels, quick_png
 from dicmor_lib.widgets.switchboard_clips import Prepared
 from dicmor_lib.widgets.switchboard_frame import switchboard_frame
 from dicmor_lib.widgets.switchboard_picture import clip_layer, state_layer
 from dicmor_lib.widgets.switchboard_state import SwitchboardState
-
-DPI = 100
-
 
 _DRAWN_WITH = (
     "agg.",
@@ -61,7 +56,7 @@ class Painter:
 
     def __init__(self, prepared: Prepared, dpi: int = DPI) -> None:
         self._prepared, self._dpi = prepared, dpi
-        self._canvas: FigureCanvasAgg | None = None
+        self._canvas: Any = None  # of the first picture on
         self._sample: int | None = None
 
     def pixels(self, state: SwitchboardState) -> np.ndarray:
@@ -69,12 +64,8 @@ class Painter:
         self._prepared.clips.seen(state.sample, state.available)  # refuses a clip that does not exist
         with quick_style():
             if self._canvas is None:
-                figure = switchboard_frame(self._prepared)
-                figure.set_dpi(self._dpi)
-                canvas = FigureCanvasAgg(figure)
-                canvas.draw()
-                self._frame = canvas.copy_from_bbox(figure.bbox)
-                self._canvas = canvas
+                self._canvas = drawn(switchboard_frame(self._prepared), self._dpi)
+                self._frame = self._canvas.copy_from_bbox(self._canvas.figure.bbox)
             figure = self._canvas.figure
             if self._sample != state.sample:
                 self._canvas.restore_region(self._frame)
@@ -82,21 +73,15 @@ class Painter:
                 self._clip, self._sample = self._canvas.copy_from_bbox(figure.bbox), state.sample
             self._canvas.restore_region(self._clip)
             self._draw(state_layer(figure, self._prepared, state))
-        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+        return pixels(self._canvas).copy()
 
     def halves(self, state: SwitchboardState) -> tuple[bytes, bytes]:
         """Return the left and the right half of the picture as PNG images."""
-        pixels = self.pixels(state)
-        middle = pixels.shape[1] // 2
-        return _png(pixels[:, :middle]), _png(pixels[:, middle:])
+        whole = self.pixels(state)
+        middle = whole.shape[1] // 2
+        return quick_png(whole[:, :middle]), quick_png(whole[:, middle:])
 
     def _draw(self, artists: list[Artist]) -> None:
         renderer = self._canvas.get_renderer()
         for artist in artists:
             artist.draw(renderer)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()

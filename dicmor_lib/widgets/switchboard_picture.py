@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.collections import LineCollection
 
 from dicmor_lib.modalities import LETTERS, MODALITIES
-from dicmor_lib.plots.drawing import INK, MUTED, signed
+from dicmor_lib.plots.drawing import INK, MUTED, minus, signed
 from dicmor_lib.plots.style import (
     CLASS_COLOURS,
     MODALITY_COLOURS,
@@ -33,7 +33,6 @@ from dicmor_lib.widgets.switchboard_frame import (
     TRUE,
     USED,
     Layer,
-    minus,
     on_scale,
     switchboard_frame,
     to_inches,
@@ -67,8 +66,7 @@ def clip_layer(figure: HouseFigure, prepared: Prepared, sample: int) -> list[Art
     layer.text(0.25, 6.08, f"Clip {sample + 1} of {len(clips)}{synthetic}", 15, weight="bold")
     for m, modality in enumerate(MODALITIES):
         if clips.observed[sample, m]:
-            own = clips.true[m, sample, : clips.lengths[sample, m]]
-            layer.heat(TRUE, ROWS[modality], own, modality, _steps(prepared, sample))
+            layer.heat(TRUE, ROWS[modality], clips.real(sample, m), modality, clips.steps(sample))
         else:
             layer.absent(TRUE, ROWS[modality], "no truth")
     whole = clips.seen(sample, LETTERS)
@@ -94,21 +92,15 @@ def state_layer(figure: HouseFigure, prepared: Prepared, state: SwitchboardState
     return layer.artists
 
 
-def _steps(prepared: Prepared, sample: int) -> int:
-    return max(int(prepared.clips.lengths[sample].max()), 1)
-
-
 def _used(layer: Layer, prepared: Prepared, sample: int, seen: str, m: int, modality: str) -> None:
     """One modality: what the model works with, and in words whether it was seen or recovered."""
     clips, y = prepared.clips, ROWS[modality]
     there, used = bool(clips.observed[sample, m]), LETTERS[m] in seen
     lines = ["available" if used else "hidden" if there else "not in clip"]
     if used:
-        own = clips.true[m, sample, : clips.lengths[sample, m]]
-        layer.heat(USED, y, own, modality, _steps(prepared, sample))
+        layer.heat(USED, y, clips.real(sample, m), modality, clips.steps(sample))
     elif seen:
-        made = clips.recovered[seen][m, sample, : clips.recovered_lengths[seen][sample, m]]
-        layer.heat(USED, y, made, modality, _steps(prepared, sample))
+        layer.heat(USED, y, clips.made(sample, seen, m), modality, clips.steps(sample))
         layer.dashed(USED, y, MODALITY_COLOURS[modality])
         r = clips.agreement(sample, seen, m)
         lines = ["recovered"] if math.isnan(r) else ["recovered", minus(f"r = {r:.2f}")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 from base64 import b64encode
-from typing import Any
 
 from dicmor_lib.course.trained import CourseModel
+from dicmor_lib.plots.style import HouseFigure
 from dicmor_lib.widgets.clips import COUNT
 from dicmor_lib.widgets.shell import Demo
 from dicmor_lib.widgets.switchboard_clips import Prepared, prepare_switchboard
@@ -61,10 +61,8 @@ class Switchboard(Demo):
         self._last = state
         self.picture.value, self.sentence.value = self._drawn[state]
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
-        """The widget where there is a kernel; the picture of the present state for everyone else."""
-        data, metadata = render_switchboard(self.state, self._prepared)._repr_mimebundle_()
-        return self.box._repr_mimebundle_() | data, metadata
+    def _still(self) -> HouseFigure:
+        return render_switchboard(self.state, self._prepared)
 
 
 def switchboard(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dicmor_lib.modalities import LETTERS, MODALITIES
-from dicmor_lib.plots.drawing import signed
+from dicmor_lib.plots.drawing import minus, signed
 from dicmor_lib.plots.style import describe
 from dicmor_lib.widgets.picture import names
 from dicmor_lib.widgets.switchboard_clips import Prepared
@@ -58,7 +58,7 @@ def moved_by(state: SwitchboardState, prepared: Prepared) -> float | None:
 
 def _recovered(prepared: Prepared, sample: int, seen: str, m: int) -> str:
     r = prepared.clips.agreement(sample, seen, m)
-    close = "" if math.isnan(r) else f" and correlates {r:.2f} with the true features".replace("-", "\u2212")
+    close = "" if math.isnan(r) else minus(f" and correlates {r:.2f} with the true features")
     return f"{MODALITIES[m].capitalize()} is recovered{close}."
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.servers import free_port, get, own_folders, started, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "browser"
@@ -24,11 +23,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 # nothing but the page asked for: no sandbox inside a container, no updates, no start page
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-SECONDS_TO_START = 120
-SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},
-}
 
 
 @dataclass(frozen=True)
@@ -59,30 +53,23 @@ def browser() -> Iterator:
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory) -> Iterator[Callable[..., Server]]:
     """Start a Jupyter server module on a copy of the notebooks, and stop it at the end of the tests."""
-    started: list[subprocess.Popen] = []
+    with ExitStack() as running:
 
-    def start(module: str, *options: str) -> Server:
-        folder = tmp_path_factory.mktemp(module)
-        notebooks = shutil.copytree(ROOT / "notebooks", folder / "course" / "notebooks")
-        token, port, log = secrets.token_hex(16), free_port(), folder / "server.log"
-        filled = [
-            option.format(notebooks=notebooks, root=notebooks.parent, token=token) for option in options
-        ]
-        command = [sys.executable, "-m", module, "--no-browser", "--ip=127.0.0.1", f"--port={port}", *filled]
-        with log.open("w") as output:
-            started.append(
-                subprocess.Popen(
-                    command, stdout=output, stderr=output, env=environment(folder), cwd=notebooks.parent
-                )
-            )
-        wait_until_it_answers(f"http://127.0.0.1:{port}", started[-1], log)
-        return Server(f"http://127.0.0.1:{port}", token, log)
+        def start(module: str, *options: str) -> Server:
+            folder = tmp_path_factory.mktemp(module)
+            notebooks = shutil.copytree(ROOT / "notebooks", folder / "course" / "notebooks")
+            token, port, log = secrets.token_hex(16), free_port(), folder / "server.log"
+            filled = [
+                option.format(notebooks=notebooks, root=notebooks.parent, token=token) for option in options
+            ]
+            where = ["--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+            command = [sys.executable, "-m", module, *where, *filled]
+            server = started(command, log, env=environment(folder), cwd=notebooks.parent)
+            url = f"http://127.0.0.1:{port}"
+            wait_for(lambda: get(f"{url}/api/status"), running.enter_context(server), log)
+            return Server(url, token, log)
 
-    yield start
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait(30)
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -98,37 +85,17 @@ def lab(browser, serve) -> Server:
 
 def environment(folder: Path) -> dict[str, str]:
     """Folders of its own for everything Jupyter keeps, one thread per kernel, this library first."""
-    names = ("RUNTIME_DIR", "CONFIG_DIR", "DATA_DIR")
-    own = {f"JUPYTER_{name}": str(folder / name.lower()) for name in names}
-    own |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "ws"),
-    }
-    own |= {"IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
-    for name, values in SETTINGS.items():
-        file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+    own = own_folders(folder)
+    for name, values in lab_settings().items():
+        file = Path(own["JUPYTERLAB_SETTINGS_DIR"], f"{name.replace(':', '/')}.jupyterlab-settings")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
     kept = {k: v for k, v in os.environ.items() if k not in ("JUPYTER_PATH", "MPLBACKEND")}
-    return kept | own
+    return kept | own | {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_it_answers(url: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(f"{url}/api/status", timeout=2)
-            return
-        except urllib.error.HTTPError:
-            return  # it asks for its token, so it is there
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"the server did not start:\n{log.read_text()[-2000:]}")
+def lab_settings() -> dict[str, dict]:
+    """What the Makefile sets JupyterLab to, by the name of the plug-in."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (written,) = re.findall(r"^LAB_SETTINGS := ((?:.*\\\n)*.*)$", makefile, flags=re.MULTILINE)
+    return json.loads(written.replace("\\\n", ""))

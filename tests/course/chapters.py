@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,15 +31,19 @@ class Announced:
     code: str
 
 
+@functools.cache
+def _all_cells(notebook: Path) -> list[nbformat.NotebookNode]:
+    return nbformat.read(notebook, as_version=4).cells
+
+
 def cells(notebook: Path, kind: str) -> list[str]:
     """Sources of a notebook's cells of that kind, in order."""
-    return [c.source for c in nbformat.read(notebook, as_version=4).cells if c.cell_type == kind]
+    return [c.source for c in _all_cells(notebook) if c.cell_type == kind]
 
 
 def announced(notebook: Path) -> list[Announced]:
     """The exercises of a chapter, as its cells present them."""
-    all_cells = nbformat.read(notebook, as_version=4).cells
-    found = []
+    all_cells, found = _all_cells(notebook), []
     for cell, below in zip(all_cells, all_cells[1:]):
         if cell.cell_type == "markdown" and (heading := HEADING.search(cell.source)):
             byline = BYLINE.search(cell.source)

@@ -6,7 +6,8 @@ import pytest
 from dicmor_lib.errors import DataError, ShapeError
 from dicmor_lib.evaluation.distances import distances_to_real
 from dicmor_lib.plots import figure_alt
-from dicmor_lib.plots.clouds import moving_clouds, plane
+from dicmor_lib.plots.clouds import moving_clouds
+from dicmor_lib.plots.principal import principal_plane
 
 
 def case() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -19,7 +20,7 @@ def case() -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
 def test_every_panel_has_the_same_plane_and_the_real_points():
     stages, real, label = case()
     figure = moving_clouds(stages, real, label, "audio", followed=[3, 7])
-    centre, axes = plane(real)
+    centre, axes, _ = principal_plane(real)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
     np.testing.assert_allclose(centre, real.mean(0))
     panels = figure.axes[:3]
@@ -47,7 +48,7 @@ def test_titles_and_text_tell_the_measured_distance():
 def test_the_ellipse_has_the_points_mean_and_covariance():
     stages, real, label = case()
     figure = moving_clouds(stages, real, label)
-    centre, axes = plane(real)
+    centre, axes, _ = principal_plane(real)
     points = (stages["start"] - centre) @ axes.T
     curve = np.asarray(figure.axes[0].lines[1].get_data()).T
     away = curve - points.mean(0)

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from tests.project.test_makefile import ROOT, USE_THIS_VENV, environment, free_port, get, pytestmark  # noqa: F401
+from tests.project.test_makefile import ROOT, USE_THIS_VENV, environment, pytestmark  # noqa: F401
+from tests.servers import free_port, get, own_folders, started, wait_for
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Iterator[dict]:
     home, port = tmp_path_factory.mktemp("demo"), free_port()
     command = ["make", "demo", *USE_THIS_VENV, f"DEMO_PORT={port}", "DEMO_ARGS=--no-browser"]
-    folders = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
-    with open(home / "log", "w") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(**folders), stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        deadline, token = time.monotonic() + 120, None
-        while token is None and time.monotonic() < deadline and process.poll() is None:
-            token = re.search(r"[?&]token=(\w+)", (home / "log").read_text())
-            time.sleep(0.1)
-        assert token, f"`make demo` did not serve:\n{(home / 'log').read_text()}"
+    log = home / "log"
+    with started(command, log, cwd=ROOT, env=environment(**own_folders(home))) as process:
+        token = wait_for(lambda: re.search(r"[?&]token=(\w+)", log.read_text()), process, log)
         yield {"url": f"http://127.0.0.1:{port}/", "token": token[1], "pid": process.pid, "port": port}
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
 
 
 def test_demo_listens_on_loopback_alone(demo):
@@ -49,3 +34,15 @@ def test_demo_shows_nothing_without_its_token(demo, query):
     status, url, body = get(demo["url"] + query)
     assert status == 403 or "/login" in url, (status, url)
     assert b"switchboard" not in body.lower()
+
+
+KERNEL = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize("query", ["", "?token=guessed"], ids=["none", "wrong"])
+def test_demo_lets_nobody_at_its_kernels_without_its_token(demo, query):
+    """What the page itself asks the server for; with the token it answers, so the refusal is the token's doing."""
+    for page in (f"api/kernels/{KERNEL}", f"api/kernels/{KERNEL}/channels", f"voila/api/shutdown/{KERNEL}"):
+        status, url, _ = get(demo["url"] + page + query)
+        assert status == 403 or "/login" in url, (page, status, url)
+    assert get(f"{demo['url']}voila/api/shutdown/{KERNEL}?token={demo['token']}")[0] == 405  # it wants a POST

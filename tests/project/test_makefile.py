@@ -10,8 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.servers import free_port, get, own_folders, started, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 # The environment that these tests run in serves as .venv, as it is: `-o` tells make that it is up to date.
@@ -49,38 +49,14 @@ def fake_python(folder: Path, body: str) -> str:
 # --- make lab ------------------------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def get(url: str) -> tuple[int, str, bytes]:
-    """Status, the address arrived at after redirects, and the body."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, answer.url, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.url, error.read()
-
-
 @contextmanager
 def serve(home: Path) -> Iterator[dict]:
     """A server started by `make lab`, as its own runtime file describes it; it reads and writes no user's settings."""
-    folders = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
-    folders |= {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
     command = ["make", "lab", *USE_THIS_VENV, f"PORT={free_port()}"]
     command += ["LAB_ARGS=--no-browser --ServerApp.port_retries=0"]
-    env = environment(**folders, IPYTHONDIR=str(home / "ipython"))
-    pipes: dict = {"stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, "start_new_session": True}
-    with open(home / "log", "w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, **pipes)
-    try:
-        yield wait_for_server(process, home) | {"make": process, "log": home / "log"}
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
+    log = home / "log"
+    with started(command, log, cwd=ROOT, env=environment(**own_folders(home))) as process:
+        yield wait_for(lambda: described(home / "runtime"), process, log) | {"make": process, "log": log}
 
 
 @pytest.fixture(scope="module")
@@ -95,19 +71,13 @@ def request(url: str, token: str, method: str, body: bytes | None = None) -> byt
         return answer.read()
 
 
-def wait_for_server(process: subprocess.Popen, home: Path) -> dict:
+def described(runtime: Path) -> dict | None:
     """The server's runtime file (pid, port, token, url), once it answers."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        for path in (home / "runtime").glob("jpserver-*.json"):
-            try:
-                server = json.loads(path.read_text())
-                get(f"{server['url']}api")
-                return server | {"file": path}
-            except (ValueError, OSError):  # half written, or not listening yet
-                pass
-        time.sleep(0.1)
-    pytest.fail(f"`make lab` did not serve:\n{(home / 'log').read_text()}")
+    for path in runtime.glob("jpserver-*.json"):
+        server = json.loads(path.read_text())
+        get(f"{server['url']}api")
+        return server | {"file": path}
+    return None
 
 
 def test_lab_listens_on_loopback_alone(lab):

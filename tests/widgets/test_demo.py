@@ -58,8 +58,8 @@ def incomplete(shown: RecoveredClips) -> RecoveredClips:
     return dataclasses.replace(shown, observed=observed)
 
 
-def pixels(figure) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png_bytes(figure, 40))).convert("RGB"))
+def pixels(figure, dpi=40) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png_bytes(figure, dpi))).convert("RGB"))
 
 
 # --- state and data -----------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from dicmor_lib.data import collate
 from dicmor_lib.errors import ConfigError, PatternError
 from dicmor_lib.modalities import LETTERS, available_mask, pattern_mask
 from dicmor_lib.plots import figure_alt
-from dicmor_lib.plots.style import png_bytes
 from dicmor_lib.widgets import (
     Switchboard,
     SwitchboardState,
@@ -34,8 +33,8 @@ from dicmor_lib.widgets.switchboard_clips import shown_clips
 from dicmor_lib.widgets.switchboard_frame import NOW, on_scale, to_inches
 from dicmor_lib.widgets.switchboard_interval import residuals
 from dicmor_lib.widgets.switchboard_paint import Painter
-
-STATES = ("", *PATTERNS)
+from tests.widgets import test_demo
+from tests.widgets.test_demo import STATES
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +49,11 @@ def prepared(course):
 
 def incomplete(prepared):
     """The same clips, of which the second has no audio and the third nothing but vision."""
-    observed = prepared.clips.observed.copy()
-    observed[1], observed[2] = (True, False, True), (False, False, True)
-    return dataclasses.replace(prepared, clips=dataclasses.replace(prepared.clips, observed=observed))
+    return dataclasses.replace(prepared, clips=test_demo.incomplete(prepared.clips))
 
 
-def pixels(figure, dpi=100) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png_bytes(figure, dpi))).convert("RGB"))
+def pixels(figure) -> np.ndarray:
+    return test_demo.pixels(figure, 100)
 
 
 def by_gid(figure, gid):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Answer = Callable[..., Any]
+Mistakes = Mapping[str, Any] | Iterable[tuple[Any, str]]
 
 
 def expect_tensor(value: Any, what: str) -> Tensor:
@@ -61,6 +64,21 @@ def expect_close(value: Any, true: Any, message: str, atol: float = 1e-6, rtol: 
         raise AssertionError(f"{message} ({gap})")
 
 
+def expect_no_mistake(
+    value: Any, mistakes: Mistakes, true: Any = None, atol: float = 1e-6, rtol: float = 1e-6
+) -> None:
+    """Assert that an answer is not what a known mistake gives; the message names the mistake.
+
+    Args:
+        mistakes: pairs of what a mistake gives and its message, or message -> what it gives.
+        true: the right value, with which a mistake may agree by chance: then it is no sign of one.
+    """
+    pairs = ((wrong, m) for m, wrong in mistakes.items()) if isinstance(mistakes, Mapping) else mistakes
+    for wrong, message in pairs:
+        by_chance = true is not None and close(wrong, true, atol, rtol)
+        assert by_chance or not close(value, wrong, atol, rtol), message
+
+
 @contextmanager
 def left_alone(*tensors: Tensor) -> Iterator[None]:
     """Assert that the code inside does not change these tensors in place."""
@@ -83,4 +101,6 @@ def random_tensors(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
     return [torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in shapes]
 
 
-Answer = Callable[..., Any]
+def step_mask(lengths: Tensor, time: int) -> Tensor:
+    """Which of `time` steps are valid: lengths (...) to 0 and 1 in float64, (..., time)."""
+    return (torch.arange(time) < lengths[..., None]).double()

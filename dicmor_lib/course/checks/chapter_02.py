@@ -13,6 +13,7 @@ from dicmor_lib.course.checks.asking import (
     Answer,
     close,
     expect_close,
+    expect_no_mistake,
     expect_number,
     expect_shape,
     expect_tensor,
@@ -72,7 +73,7 @@ def the_other_order(shift_first: Answer, undo_shift_first: Answer) -> str:
         y_b = (x_b + t) * s
         with left_alone(y_b, s, t):
             back = expect_shape(undo_shift_first(y_b, s, t), shape, "undo_shift_first(y_b, s, t)")
-        for mistaken, mistake in (
+        mistakes = (
             (
                 (y_b - t) / s,
                 "that is Eq. (2), which undoes Eq. (1): you undo the shift first, but the scale was applied last",
@@ -80,8 +81,8 @@ def the_other_order(shift_first: Answer, undo_shift_first: Answer) -> str:
             (y_b * s - t, "your inverse multiplies by s again; what was multiplied is undone by dividing"),
             (y_b / s + t, "your inverse adds t again; what was added is undone by subtracting"),
             ((y_b + t) * s, "your inverse is the forward map once more"),
-        ):
-            assert not close(back, mistaken), mistake
+        )
+        expect_no_mistake(back, mistakes)
         expect_close(back, x_b, "undo_shift_first does not bring x_b back")
     return "It is Eq. (1) with the shift s * t, so both orders can express the same layers; only the weights differ."
 
@@ -134,7 +135,7 @@ def _expect_log_det(log_det: Any, log_s: Tensor, valid: Tensor, lengths: Tensor)
     )
     log_det = expect_shape(log_det, (batch,), "log_det")
     late = torch.arange(time) <= lengths[:, None]
-    for mistaken, mistake in (
+    mistakes = (
         (per_step.sum(-1), "the sign is wrong and padding is counted: neither of the two bugs is repaired"),
         (
             -true,
@@ -147,8 +148,8 @@ def _expect_log_det(log_det: Any, log_s: Tensor, valid: Tensor, lengths: Tensor)
         (-(log_s.exp().sum(-1) * valid).sum(-1), "you add up s; Eq. (3) adds up log s"),
         (true.exp(), "that is the determinant; return its logarithm"),
         (-(per_step * ~valid).sum(-1), "the mask is the wrong way round: you add up the padding"),
-    ):
-        assert not close(log_det, mistaken), mistake
+    )
+    expect_no_mistake(log_det, mistakes)
     expect_close(log_det, true, "log_det is not minus the sum of log s over channels and valid steps")
 
 
@@ -191,8 +192,7 @@ def which_channels_moved(moved: Answer) -> str:
         f, true = _coupling_of(keep, seed, **options), ~keep
         with left_alone(x):
             found = moved(f, x)
-        assert found is not None, "moved(f, x) is None; did you forget `return`?"
-        assert isinstance(found, Tensor), f"moved(f, x) is a {type(found).__name__}, not a tensor"
+        found = expect_tensor(found, "moved(f, x)")
         assert found.shape != (d, d), (
             "you return a matrix (d, d); a channel has moved if *any* entry of its row differs"
         )
@@ -261,7 +261,7 @@ def straighten_a_banana(network: Answer) -> str:
         assert not (close(log_s, right_t) and close(t, right_s)), (
             "log s and t are swapped: return log s first"
         )
-        for mistaken, mistake in (
+        mistakes = (
             (1 / sigma, "you return s; the network returns its logarithm"),
             (sigma, "you return the standard deviation itself; s must divide by it, and log s is asked for"),
             (sigma.log(), "your log s has the wrong sign: a wide cloud has to be shrunk, so s = 1 / sd"),
@@ -273,10 +273,10 @@ def straighten_a_banana(network: Answer) -> str:
                 torch.zeros_like(sigma),
                 "your s is 1: the cloud is straight, but its width still depends on x_a",
             ),
-        ):
-            assert close(mistaken, right_s) or not close(log_s, mistaken), mistake
+        )
+        expect_no_mistake(log_s, mistakes, right_s)
         expect_close(log_s, right_s, f"{what}: log s does not give the cloud the same width everywhere")
-        for mistaken, mistake in (
+        mistakes = (
             (
                 -mu,
                 "your t is -mean; Eq. (1) scales first, so the mean arrives multiplied by s and so must the shift",
@@ -288,8 +288,8 @@ def straighten_a_banana(network: Answer) -> str:
                 torch.zeros_like(mu),
                 "your t is 0: the cloud has an even width but is still bent along its mean",
             ),
-        ):
-            assert not close(t, mistaken), mistake
+        )
+        expect_no_mistake(t, mistakes)
         expect_close(t, right_t, f"{what}: t does not bring the mean to 0 everywhere")
         expect_close(log_s.exp() * (mu + sigma * noise) + t, noise, f"{what}: y_b is not standard normal")
     return "One layer turns any normal law of x_b given x_a into the standard one; for other shapes flows stack layers."

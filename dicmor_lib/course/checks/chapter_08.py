@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dicmor_lib.course.checks.asking import Answer, close, expect_close, expect_number
+from dicmor_lib.course.checks.asking import Answer, close, expect_close, expect_no_mistake, expect_number
 from dicmor_lib.course.exercises import exercise
 from dicmor_lib.modalities import PATTERNS, pattern_mask
 
@@ -28,7 +28,7 @@ def the_lazy_model(lazy_scores: Answer) -> str:
         )
         expect_close(accuracy, p, "the accuracy of always saying 'positive' is the share of positives")
         if p < 1:
-            for mistaken, mistake in (
+            mistakes = (
                 (
                     positive,
                     "that is the F1 of the positive class alone; it has weight p, the rest of the weight has F1 0",
@@ -42,8 +42,8 @@ def the_lazy_model(lazy_scores: Answer) -> str:
                     (1 - p) * positive,
                     "the positive class is weighted with 1 - p, the size of the other class",
                 ),
-            ):
-                assert not close(f1, mistaken), mistake
+            )
+            expect_no_mistake(f1, mistakes)
         expect_close(f1, p * positive, "weighted F1 is p times the F1 of the positive class, 2p / (1 + p)")
     return "2p^2 / (1 + p) is the smallest weighted F1 that any model can have at the accuracy p."
 
@@ -64,7 +64,7 @@ def sensors_that_fail_unequally(sensor_law: Answer) -> str:
         if np.unique(r).size == 3 and 0 < r.min() and r.max() < 1:
             raw = _products(r)
             everything = raw + (AVAILABLE.all(axis=1) * r.prod())
-            for mistaken, mistake in (
+            mistakes = (
                 (
                     raw,
                     "the shares do not sum to 1: the empty pattern was discarded, so divide by the sum of the seven",
@@ -89,8 +89,8 @@ def sensors_that_fail_unequally(sensor_law: Answer) -> str:
                     _sensors(np.full(3, r.mean())),
                     "you use one rate for all three; each modality has its own r[m]",
                 ),
-            ):
-                assert not close(law, mistaken), mistake
+            )
+            expect_no_mistake(law, mistakes)
         expect_close(
             law,
             true,
@@ -108,7 +108,7 @@ def mixed_f1_score(mixed_f1: Answer) -> str:
             f1 = expect_number(mixed_f1(shares, counts), "mixed_f1(shares, counts)")
         tp, tn, fp, fn = shares @ counts
         of_two = np.array([2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)])
-        for mistaken, mistake in (
+        mistakes = (
             (
                 shares @ [_f1(c) for c in counts],
                 "that is the mean of the F1s of the patterns; mix the counts first, then take one F1",
@@ -127,8 +127,8 @@ def mixed_f1_score(mixed_f1: Answer) -> str:
                 ((tp + fp) * of_two[0] + (tn + fn) * of_two[1]) / (tp + tn + fp + fn),
                 "the classes are weighted with how often they were guessed; the weight is how often they are true",
             ),
-        ):
-            assert not close(f1, mistaken), mistake
+        )
+        expect_no_mistake(f1, mistakes)
         expect_close(f1, _f1(shares @ counts), "not the weighted F1 of the mixed counts")
     only = np.array([[9.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]])
     value = mixed_f1(np.array([0.5, 0.5]), only)
@@ -229,7 +229,7 @@ def the_noise_of_masks(mask_sd: Answer) -> str:
         right = (p * (1 - p)).sum() ** 0.5 / n
         between = (shares @ accuracy**2 - (shares @ accuracy) ** 2) ** 0.5
         overall = p.mean()
-        for mistaken, mistake in (
+        mistakes = (
             (right**2, "that is the variance; take the root"),
             (
                 between,
@@ -253,8 +253,8 @@ def the_noise_of_masks(mask_sd: Answer) -> str:
                 p.std() / n**0.5,
                 "you take the spread of p_i over the clips; the noise of clip i is p_i (1 - p_i)",
             ),
-        ):
-            assert not close(sd, mistaken, atol=1e-9), mistake
+        )
+        expect_no_mistake(sd, mistakes, atol=1e-9)
         expect_close(
             sd, right, "not the standard deviation of the accuracy over draws of the masks", atol=1e-9
         )

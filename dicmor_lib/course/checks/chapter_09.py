@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dicmor_lib.course.checks.asking import Answer, close, expect_close, expect_number
+from dicmor_lib.course.checks.asking import Answer, close, expect_close, expect_no_mistake, expect_number
 from dicmor_lib.course.exercises import exercise
 from dicmor_lib.modalities import LETTERS, MODALITIES, PATTERNS
 
@@ -110,7 +110,7 @@ def the_stars_step(step: Answer) -> str:
         found = _array(step(star, k, new), (size,), "step(star, k, new)")
         assert (star == kept[0]).all() and (new == kept[1]).all(), "your code changes its arguments in place"
         after = (k * star + new) / (k + 1)
-        for mistaken, mistake in (
+        mistakes = (
             (
                 after,
                 "that is where the star stands afterwards; asked is its displacement: subtract where it stood",
@@ -121,8 +121,8 @@ def the_stars_step(step: Answer) -> str:
                 new / (k + 1),
                 "that is the new latent's part of the mean; the parts of the others shrink as well",
             ),
-        ):
-            assert not close(found, mistaken), mistake
+        )
+        expect_no_mistake(found, mistakes)
         assert k == 1 or not close(found, (new - star) / 2), (
             "that is halfway; with two there already the star goes a third of the way: divide by k + 1"
         )
@@ -143,7 +143,7 @@ def the_rank_of_the_band(half_width: Answer) -> str:
         sizes, signed = np.sort(np.abs(errors)), np.sort(errors)
         k = math.ceil((n + 1) * share)
         true, plain = float(sizes[k - 1]), math.ceil(n * share)
-        for mistaken, mistake in (
+        mistakes = (
             (
                 sizes[plain - 1],
                 "that is rank ceil(n share): the new clip takes part in the ranking, so it is n + 1",
@@ -159,8 +159,8 @@ def the_rank_of_the_band(half_width: Answer) -> str:
                 "np.quantile interpolates between two residuals; take the k-th smallest itself",
             ),
             (errors.std(), "that is a standard deviation; no Gaussian is assumed here"),
-        ):
-            assert close(mistaken, true) or not close(q, mistaken), mistake
+        )
+        expect_no_mistake(q, mistakes, true)
         expect_close(q, true, f"not the residual of rank {k} of {n}")
     for n, share in ((3, 0.8), (9, 0.95), (0, 0.5)):
         q = half_width(rng.normal(size=n), share)
@@ -182,7 +182,7 @@ def two_unequal_sides(sides: Answer) -> str:
         true = -_upper(-errors, tail), _upper(errors, tail)
         both = -_upper(-errors, 1 - share), _upper(errors, 1 - share)
         q, ranks = np.sort(np.abs(errors))[math.ceil((n + 1) * share) - 1], np.sort(errors)
-        for mistaken, mistake in (
+        mistakes = (
             (true[::-1], "the two ends are swapped: first the lower one"),
             (
                 (-true[1], -true[0]),
@@ -198,8 +198,8 @@ def two_unequal_sides(sides: Answer) -> str:
                 np.quantile(errors, [tail, 1 - tail]),
                 "np.quantile interpolates and has no n + 1; take ranks at both ends",
             ),
-        ):
-            assert close(mistaken, true) or not close([low, high], mistaken), mistake
+        )
+        expect_no_mistake([low, high], mistakes, true)
         assert close(high, true[1]), "the upper end is not the residual of rank ceil((n + 1)(1 - tail))"
         assert low <= true[0] or close(low, true[0]), (
             "the lower end is too high: its rank must be rounded down, or too many labels lie below it"
@@ -218,7 +218,7 @@ def _upper(errors: np.ndarray, tail: float) -> float:
 
 
 def _infinite(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and math.isinf(value) and value > 0
+    return isinstance(value, (int, float, np.number)) and math.isinf(value) and bool(value > 0)
 
 
 def _pair(found: Any) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from dicmor_lib.course.checks.asking import (
     Answer,
     close,
     expect_close,
+    expect_no_mistake,
     expect_number,
     expect_shape,
     left_alone,
@@ -111,8 +112,7 @@ def score_a_mask(score: Answer) -> str:
             "that is in per cent; return a share": 100 * true,
             "that is the share of errors": 1 - true,
         }
-        for message, wrong in mistakes.items():
-            assert close(wrong, true) or not close(value, wrong), message
+        expect_no_mistake(value, mistakes, true)
         expect_close(value, true, "pick predictions[row[i], i], leave labels of 0 out, compare signs", 1e-12)
     return "A row of this score over many masks is the histogram above; its mean needs no mask at all (chapter 08)."
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -64,7 +66,7 @@ class _Calls(TorchDispatchMode):
         super().__init__()
         self.products = 0
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.products += function.__name__.split(".")[0] in self.PRODUCTS
         return function(*args, **(kwargs or {}))
 
