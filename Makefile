@@ -78,9 +78,12 @@ bench: $(STAMP) ## measure speed, and write it into README.md (about six minutes
 	@"$(PY)" -m dicmor_lib bench --json dicmor_lib/bench/measured.json --into README.md $(BENCH_ARGS)
 	@"$(PY)" -m dicmor_lib.bench.toggle
 
-check: $(STAMP) ## lint and check the formatting of code and notebooks
+check: $(STAMP) ## lint, formatting, types, notebooks and spelling (pre-commit runs the same)
 	@"$(PY)" -m ruff check .
 	@"$(PY)" -m ruff format --check .
+	@"$(PY)" -m mypy
+	@"$(PY)" -m pytest -q -p no:cacheprovider -k TestCommittedChapter tests/notebooks/test_notebooks.py
+	@"$(PY)" -m codespell_lib README.md CONTRIBUTING.md CITATION.cff dicmor_lib notebooks/solutions tests
 
 figures: $(STAMP) ## regenerate what the README shows
 	@exec "$(PY)" -m dicmor_lib.plots.readme figures

@@ -34,8 +34,8 @@ EXAMPLES = """examples:
   dicmor data check mosi.pkl
   dicmor data convert mosei.pkl mosei.store
 
---data takes an MMSA pickle, a MulT/MultiBench pickle, an .npz file, or a store that 'dicmor data convert' made;
-'synthetic' is the built-in data set.
+--data takes an MMSA pickle, a MulT/MultiBench pickle, an .npz file, or a store
+that 'dicmor data convert' made; 'synthetic' is the built-in data set.
 'dicmor COMMAND --help' explains a command's options."""
 
 
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser with every subcommand."""
     parser = _Parser(
         prog="dicmor",
-        description="Train, evaluate and apply DiCMoR: recovering missing modalities with normalising flows.",
+        description="Train, evaluate and apply DiCMoR, which recovers missing modalities.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +31,9 @@ class Inputs:
     def to(self, device: torch.device) -> Inputs:
         """Move the masks to the features' device."""
         masks = {k: getattr(self, k) for k in ("available", "lengths", "label", "observed")}
-        moved = {k: v if v is None else v.to(device, non_blocking=True) for k, v in masks.items()}
+        moved: dict[str, Any] = {
+            k: v if v is None else v.to(device, non_blocking=True) for k, v in masks.items()
+        }
         return dataclasses.replace(self, **moved)
 
 
@@ -142,7 +145,9 @@ def _check_label(label: Tensor, batch: int) -> None:
         found = tuple(label.shape) if isinstance(label, Tensor) else f"a {type(label).__name__}"
         raise ShapeError(f"label must be a tensor of shape ({batch},), not {found}")
     if label.device.type == "cpu" and not bool((label.abs() <= 3).all()):
-        raise DataError("a label is not a number in [-3, 3]; sentiment labels of MOSI and MOSEI are")
+        raise DataError(
+            "a label is not a number in [-3, 3]; scale the labels to it, as those of MOSI and MOSEI are"
+        )
 
 
 def _check_finite(features: tuple[Tensor, ...]) -> None:

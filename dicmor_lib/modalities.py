@@ -57,10 +57,17 @@ def mask_pattern(mask: Tensor | tuple[bool, bool, bool] | list[bool]) -> str:
     """
     flags = [bool(flag) for flag in mask]
     if len(flags) != 3:
-        raise ShapeError(f"an available mask has 3 entries (language, audio, vision), this has {len(flags)}")
+        raise ShapeError(
+            f"an available mask must have 3 entries (language, audio, vision), this has {len(flags)}"
+        )
     return normalise_pattern("".join(letter for letter, flag in zip(LETTERS, flags) if flag))
 
 
 def available_mask(pattern: str, batch: int) -> Tensor:
-    """Return the bool tensor (batch, 3) that gives every sample the same pattern."""
+    """Return the bool tensor (batch, 3) that gives every sample the same pattern.
+
+    >>> available_mask("la", 2)
+    tensor([[ True,  True, False],
+            [ True,  True, False]])
+    """
     return torch.tensor(pattern_mask(pattern)).expand(batch, 3).clone()

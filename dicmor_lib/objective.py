@@ -25,6 +25,9 @@ class Term:
     """A mean kept as its sum and its count, so that several processes can add both before dividing.
 
     `floor` bounds the value from below (the published code's clamp of the NLL at 0); None: no bound.
+
+    >>> Term(total=torch.tensor(6.0), count=torch.tensor(4)).value
+    tensor(1.5000)
     """
 
     total: Tensor

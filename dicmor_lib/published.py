@@ -79,12 +79,13 @@ def load_published(source: Mapping[str, Any] | str | Path, config: DiCMoRConfig)
                 _GROUP_LOADERS[group](model, reader)
             else:
                 reader.initialised.append(group)
-    model.published_report = _report(reader)
+    model.published_report = _report(reader)  # type: ignore[assignment]
     return model.eval()
 
 
 def _load_complete_data_parts(model: DiCMoR, reader: PublishedReader) -> None:
-    for letter, weight in zip(LETTERS, model.shallow.weights):
+    weights: Any = model.shallow.weights
+    for letter, weight in zip(LETTERS, weights):
         reader.copy(weight, reader.take(f"proj_{letter}.weight"), f"proj_{letter}.weight")
     fusion = model.fusion
     pairs = [f"trans_{LETTERS[q]}_with_{LETTERS[s]}" for q, s in zip(QUERIES, SOURCES)]
@@ -97,7 +98,8 @@ def _load_complete_data_parts(model: DiCMoR, reader: PublishedReader) -> None:
 
 def load_encoder(encoder: Encoder, names: list[str], reader: PublishedReader) -> None:
     """Fill an encoder's group g from the published encoder called names[g]."""
-    for i, layer in enumerate(encoder.layers):
+    layers: Any = encoder.layers
+    for i, layer in enumerate(layers):
         at = [f"{name}.layers.{i}." for name in names]
         attention = layer.attention
         width = attention.out.weight.shape[-1]
@@ -113,7 +115,8 @@ def load_encoder(encoder: Encoder, names: list[str], reader: PublishedReader) ->
 
 
 def _load_flow(model: DiCMoR, reader: PublishedReader) -> None:
-    for i, layer in enumerate(model.flow.layers):
+    layers: Any = model.flow.layers
+    for i, layer in enumerate(layers):
         at = [f"flow_{letter}.blocks.0.flows.{i}.coupling.net." for letter in LETTERS]
         reader.linear(layer.network.first, [a + "0" for a in at])
         reader.linear(layer.network.second, [a + "2" for a in at])
@@ -121,7 +124,7 @@ def _load_flow(model: DiCMoR, reader: PublishedReader) -> None:
 
 
 def _load_priors(model: DiCMoR, reader: PublishedReader) -> None:
-    prior = model.flow.prior
+    prior: Any = model.flow.prior
     for c, name in enumerate(PRIORS):
         # the published prior is a "zero" convolution applied to zeros: only its bias counts
         bias = reader.take(f"prior_{name}.conv.bias", (1,)).double()
@@ -131,15 +134,16 @@ def _load_priors(model: DiCMoR, reader: PublishedReader) -> None:
 
 
 def _load_recovery(model: DiCMoR, reader: PublishedReader) -> None:
+    blocks: Any = model.recovery.blocks
     recovery, at = model.recovery, [f"rec_{letter}." for letter in LETTERS]
     reader.linear(recovery.up, [a + "0" for a in at])
-    for i, block in enumerate(recovery.blocks):
+    for i, block in enumerate(blocks):
         body = [f"{a}1.body.{i}.body." for a in at]
         reader.conv(block.conv1, [b + "0" for b in body])
         reader.conv(block.conv2, [b + "2" for b in body])
         reader.linear(block.attention.squeeze, [b + "3.conv_du.0" for b in body])
         reader.linear(block.attention.excite, [b + "3.conv_du.2" for b in body])
-    reader.conv(recovery.tail, [f"{a}1.body.{len(recovery.blocks)}" for a in at])
+    reader.conv(recovery.tail, [f"{a}1.body.{len(blocks)}" for a in at])
     reader.linear(recovery.down, [a + "2" for a in at])
 
 

@@ -125,8 +125,9 @@ def mixed_patterns(batch: int) -> np.ndarray:
 def random_split(batch: int, time: int, feature_dims: tuple[int, int, int], seed: int = 0) -> Split:
     """`batch` clips of normal noise, all of full length and with a label."""
     rng = np.random.default_rng(seed)
+    language, audio, vision = (rng.standard_normal((batch, time, d), dtype=np.float32) for d in feature_dims)
     return Split(
-        features=tuple(rng.standard_normal((batch, time, d), dtype=np.float32) for d in feature_dims),
+        features=(language, audio, vision),
         lengths=np.full((batch, 3), time),
         observed=np.ones((batch, 3), dtype=bool),
         labels=rng.uniform(-3, 3, batch).astype(np.float32),

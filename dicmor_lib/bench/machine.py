@@ -84,7 +84,9 @@ def _memory() -> float | None:
 def _commit() -> str | None:
     """The commit of the checkout that this file is in, with "+" if something is changed; None outside one."""
     try:
-        here = dict(cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=20)
+        here: dict[str, Any] = dict(
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=20
+        )
         commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **here).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "--untracked-files=no", "--", "."], **here)
     except (OSError, subprocess.SubprocessError):

@@ -63,7 +63,9 @@ def time_in_turns(call: Callable[[], object], case: Case, seconds: float, rounds
     """Time `call` and the matrix product in turns, so that what else runs on the machine slows both down."""
     product = matrix_product(case)
     product()
-    times, products, began = [], [], time.perf_counter()
+    times: list[float] = []
+    products: list[float] = []
+    began = time.perf_counter()
     while len(times) < max(rounds, 2) or time.perf_counter() - began < seconds:
         products.append(clock(product, case.device))
         times.append(clock(call, case.device))
@@ -84,8 +86,8 @@ def time_in_turns(call: Callable[[], object], case: Case, seconds: float, rounds
 def matrix_product(case: Case) -> Callable[[], torch.Tensor]:
     """A product of two 2048 x 2048 matrices: float32, or bf16 on a GPU that computes the case in bf16."""
     half = case.device == "cuda" and case.precision == "bf16-mixed"
-    kind = dict(device=case.device, dtype=torch.bfloat16 if half else torch.float32)
-    a, b, out = (torch.rand(CUBE, CUBE, **kind) for _ in range(3))
+    dtype = torch.bfloat16 if half else torch.float32
+    a, b, out = (torch.rand(CUBE, CUBE, device=case.device, dtype=dtype) for _ in range(3))
     return lambda: torch.mm(a, b, out=out)
 
 

@@ -7,7 +7,7 @@ the sequence number of its forward one, which says to which part it belongs.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,7 +92,7 @@ def labelled(built: Built) -> Iterator[None]:
             with record_function(LABEL + "clip"):
                 return clip()
 
-        built.stepper._clip = labelled_clip
+        built.stepper._clip = labelled_clip  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -118,8 +118,8 @@ def _label(module: nn.Module, label: str) -> list[Any]:
 def by_part(events: list[Any], on_device: bool = False) -> dict[str, dict[str, float]]:
     """Shares of the whole call by part, {"forward", "backward"}; "optimiser", and "rest" for what has no label."""
     part_of: dict[int, str] = {}  # sequence number of a forward operation -> part
-    forward: Counter[str] = Counter()
-    backward: Counter[str] = Counter()
+    forward: defaultdict[str, float] = defaultdict(float)
+    backward: defaultdict[str, float] = defaultdict(float)
     whole = 0.0
     for event in events:
         if event.name == "whole":
@@ -151,7 +151,7 @@ def _part_around(event: Any) -> str | None:
 
 def by_kind(events: list[Any], on_device: bool = False) -> dict[str, float]:
     """Shares of the whole call by kind of work; "Python and dispatch" is what no operator accounts for."""
-    totals: Counter[str] = Counter()
+    totals: defaultdict[str, float] = defaultdict(float)
     whole = 0.0
     for event in events:
         if event.name == "whole":

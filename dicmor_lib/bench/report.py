@@ -77,6 +77,7 @@ def _explain(target: Target, results: Results) -> str:
     if target.name == "growth":
         return "The curve is in the table below."
     case = find(results["cases"], **target.case)
+    assert case is not None, "a target is missed by a case that was measured"
     if target.name == "peak_memory_mb":
         kept = case["peak_memory_mb"] - case["libraries_mb"] - case["weights_mb"]
         return (

@@ -31,7 +31,7 @@ def curve(
     torch.manual_seed(0)
     model = DiCMoR(DiCMoRConfig.preset(preset)).to(device)
     sizes = [("time", FIXED_BATCH, t) for t in times] + [("batch", b, FIXED_TIME) for b in batches]
-    points = [
+    points: list[tuple[dict[str, Any], Callable[[], None]]] = [
         ({"part": part, "axis": axis, "time": time, "batch": batch, "seconds": math.inf}, call)
         for axis, batch, time in sizes
         for part, call in parts(model, batch, time, device).items()

@@ -23,6 +23,10 @@ def causal_mask(query_lengths: Tensor, source_lengths: Tensor, time: int) -> Ten
     Query step i of a sequence of length n may read source step j of a sequence of length k if j is
     valid and not later in relative time: j / k < (i + 1) / n. With equal lengths this is j <= i, and
     the last valid query step always sees the whole source, however the two lengths differ.
+
+    >>> causal_mask(torch.tensor(2), torch.tensor(4), time=4)[:2].int()  # 2 query steps share out 4 source steps
+    tensor([[1, 1, 0, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
     """
     step = torch.arange(time, device=query_lengths.device)
     n, k = query_lengths[..., None, None], source_lengths[..., None, None]
@@ -61,6 +65,8 @@ class CrossModalAttention(nn.Module):
     source steps a query may read, (groups, batch, queries, sources), bool or as `additive` gives it.
     """
 
+    kept_share: Tensor
+
     def __init__(self, groups: int, width: int, heads: int, dropout: tuple[float, ...]) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
@@ -98,7 +104,8 @@ class CrossModalAttention(nn.Module):
         """Return queries, keys and values, each (groups, batch, heads, time, head width)."""
         q = self.to_query(query)
         k, v = self.to_key_value(source).chunk(2, dim=-1)
-        return tuple(x.unflatten(-1, (self.heads, -1)).transpose(2, 3) for x in (q, k, v))  # type: ignore[return-value]
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(2, 3) for x in (q, k, v))
+        return q, k, v
 
 
 class EncoderLayer(nn.Module):
@@ -168,7 +175,7 @@ class Encoder(nn.Module):
         """
         x, allowed = self.embed(x, valid), additive(allowed, x.dtype)
         if source is not None:
-            source = self.embed(source, source_valid)
+            source = self.embed(source, valid if source_valid is None else source_valid)
         *first, last = self.layers
         for layer in first:
             x = layer(x, source, allowed)

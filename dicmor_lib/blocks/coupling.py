@@ -34,6 +34,12 @@ class AffineCoupling(nn.Module):
 
     y_a = x_a is left to the caller; the layer returns y_b. Shapes are (groups, batch, time, half).
 
+    >>> layer = AffineCoupling(half=2, width=8)
+    >>> x_a, x_b = torch.randn(2, 1, 4, 10, 2)  # two halves, each of 1 group, 4 clips, 10 steps, 2 channels
+    >>> y_b, log_s = layer(x_a, x_b)
+    >>> torch.allclose(layer.inverse(x_a, y_b), x_b)
+    True
+
     Args:
         half: channels of each half.
         width: hidden channels of the coupling network.

@@ -26,6 +26,11 @@ def sentiment_class(label: Tensor, classes: int = 7) -> Tensor:
 class ClassPrior(nn.Module):
     """N(mu_c, diag(sigma_c^2)) for each of `classes` classes over `channels` channels, the same at every step.
 
+    >>> prior = ClassPrior(channels=4)
+    >>> z = prior.sample(torch.tensor([-3.0, 2.0]), time=6)
+    >>> prior.log_prob(z, torch.tensor([-3.0, 2.0])).shape  # one number per step
+    torch.Size([2, 6])
+
     Args:
         log_sd_floor: log sigma never falls below it, so that the density stays bounded; None: no floor.
     """

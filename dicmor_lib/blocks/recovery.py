@@ -53,6 +53,10 @@ class Recovery(nn.Module):
     """D^m for `groups` target modalities: 1x1 convolution up, RCABs, one more convolution, skip, 1x1 down, Eq. (15).
 
     (groups, batch, time, channels) with mask (groups, batch, time) to the same shape, zero on padding.
+
+    >>> recovery = Recovery(channels=4, width=8, blocks=2, reduction=4, groups=3)
+    >>> recovery(torch.randn(3, 5, 10, 4), torch.ones(3, 5, 10)).shape
+    torch.Size([3, 5, 10, 4])
     """
 
     def __init__(self, channels: int, width: int, blocks: int, reduction: int = 16, groups: int = 1) -> None:

@@ -33,14 +33,16 @@ class SlidingProduct(torch.autograd.Function):
         rows, weight = ctx.saved_tensors
         taps, reach = weight.shape[1], weight.shape[1] // 2
         d_rows = _lay_out(dy, reach)
-        dx = dw = db = None
+        dx: Tensor | None = None
+        dw: Tensor | None = None
+        db: Tensor | None = None
         if ctx.needs_input_grad[0]:  # x_t was read by y_(t - r) .. y_(t + r): the same with the taps reversed
             dx = _take_up(_slide(d_rows, weight.flip(1).transpose(-1, -2)), dy.shape[2], reach)
         if ctx.needs_input_grad[1]:
             count = rows.shape[1] - 2 * reach
             dy_rows = d_rows[:, reach : reach + count]
-            dw = [torch.bmm(rows[:, k : k + count].transpose(1, 2), dy_rows) for k in range(taps)]
-            dw = torch.stack(dw, dim=1)
+            by_tap = [torch.bmm(rows[:, k : k + count].transpose(1, 2), dy_rows) for k in range(taps)]
+            dw = torch.stack(by_tap, dim=1)
         if ctx.needs_input_grad[2]:
             db = d_rows.sum(1, keepdim=True)
         return dx, dw, db

@@ -90,7 +90,9 @@ def _plan(args: argparse.Namespace) -> Plan:
     batches = tuple(args.batches or ((4,) if args.quick else (1, 4, 32, 128)))
     threads = physical_cores() if args.threads is None else args.threads
     if min(*batches, threads, 1) < 1:
-        raise ConfigError("--batches and --threads are whole numbers of at least 1")
+        raise ConfigError(
+            f"--batches are {', '.join(map(str, batches))} and --threads is {threads}; give whole numbers of at least 1"
+        )
     devices = tuple(args.devices or devices_here())
     for name in devices:
         resolve_accelerator(name)

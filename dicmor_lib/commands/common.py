@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-    from dicmor_lib.data.dataset import MultimodalData
+    from dicmor_lib.data.dataset import FeatureArrays, MultimodalData
     from dicmor_lib.language import LanguageEncoder
     from dicmor_lib.training import RunInfo
 
@@ -19,13 +20,13 @@ SYNTHETIC = "synthetic"
 
 
 def new_parser(
-    subparsers: argparse._SubParsersAction, name: str, summary: str, example: str
+    subparsers: argparse._SubParsersAction, name: str, summary: str, example: str, more: str = ""
 ) -> argparse.ArgumentParser:
-    """Add the parser of a subcommand with a one-line summary and an example."""
+    """Add the parser of a subcommand with a one-line summary, an example and, perhaps, `more` to say about it."""
     return subparsers.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=textwrap.fill(f"{summary[0].upper()}{summary[1:]}. {more}".strip(), 78),
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -137,12 +138,15 @@ def with_channels(data: MultimodalData, feature_dims: tuple[int, int, int]) -> M
 
     import numpy as np
 
-    def widen(features: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        pairs = zip(features, feature_dims)
-        return tuple(x if x.shape[2] else np.zeros((*x.shape[:2], d), np.float32) for x, d in pairs)
+    def widen(features: FeatureArrays) -> FeatureArrays:
+        language, audio, vision = (
+            x if x.shape[2] else np.zeros((*x.shape[:2], d), np.float32)
+            for x, d in zip(features, feature_dims)
+        )
+        return language, audio, vision
 
     splits = {name: dataclasses.replace(s, features=widen(s.features)) for name, s in data.splits.items()}
-    return dataclasses.replace(data, **splits)
+    return data.replace_splits(splits)
 
 
 def say(sentence: str) -> None:

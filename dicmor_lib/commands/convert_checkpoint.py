@@ -33,8 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "convert-checkpoint",
         summary,
         "dicmor convert-checkpoint dicmor-mosi.pth runs/published-mosi",
+        "The file is read with weights only: nothing in it is executed.",
     )
-    parser.description += " The file is read with weights only: nothing in it is executed."
     parser.add_argument("source", metavar="IN.pth", help="checkpoint of the published implementation")
     parser.add_argument("out", metavar="OUT", help="folder to write; it must not hold a run yet")
     parser.add_argument("--seed", type=int, default=0, help="of the groups that the checkpoint does not have")
@@ -87,7 +87,7 @@ def convert(source: str | Path, out: str | Path, seed: int = 0) -> tuple[DiCMoRC
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = load_published(state, config)
-    report = model.published_report
+    report: Any = model.published_report
     complete_data_only = bool(report.initialised)
     about: dict[str, Any] = {
         "source": f"converted from the published checkpoint {source.name}",
@@ -148,5 +148,5 @@ def infer_config(state: Mapping[str, Tensor], source: str | Path) -> tuple[str, 
             + " or ".join(f"{width} ({preset})" for width, preset in PRESET_OF_HIDDEN.items())
         )
     preset = PRESET_OF_HIDDEN[hidden]
-    dims = tuple(state[name].shape[1] for name in names)
-    return preset, DiCMoRConfig.preset(preset, dims, published=True)
+    language, audio, vision = (state[name].shape[1] for name in names)
+    return preset, DiCMoRConfig.preset(preset, (language, audio, vision), published=True)

@@ -19,6 +19,7 @@ from dicmor_lib.commands.common import (
 if TYPE_CHECKING:
     import torch
 
+    from dicmor_lib.evaluation import Evaluation, ProtocolEvaluation
     from dicmor_lib.model import DiCMoR
     from dicmor_lib.training import RunInfo
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         progress=None if args.quiet else _report,
         observer=lambda pattern, bench, result: benches.append(bench),
     )
-    found = [result]
+    found: list[Evaluation | ProtocolEvaluation] = [result]
     if names:
         from dicmor_lib.evaluation.protocol_run import evaluate_protocols
 

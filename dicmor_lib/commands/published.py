@@ -17,7 +17,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--protocol", choices=("random", "fixed"), help="missing rates or fixed patterns (default: both)"
     )
-    parser.add_argument("--metric", nargs="+", choices=METRICS, default=METRICS, help="default: all")
+    parser.add_argument(
+        "--metric",
+        nargs="+",
+        choices=METRICS,
+        default=METRICS,
+        metavar="NAME",
+        help=f"of {', '.join(METRICS)} (default: all)",
+    )
     parser.add_argument("--check", action="store_true", help="print only the doubts, each with its evidence")
     parser.add_argument(
         "--second",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicmor_lib.commands.common import (
     add_accelerator,
@@ -26,10 +26,11 @@ NOTE = (
     "'recovered' holds recovered SHALLOW features: estimates of what the model's temporal convolution C^m "
     "would have made of the missing modality, not raw language, audio or vision features."
 )
-KEYS = """keys of the .npz file (N samples, T steps, d channels of C^m; axes of 3: language, audio, vision):
-  recovered    (3, N, T, d)  recovered shallow features, zero where nothing had to be recovered
+KEYS = """keys of the .npz file (N samples, T steps, d channels of C^m;
+axes of 3: language, audio, vision):
+  recovered    (3, N, T, d)  recovered shallow features, zero elsewhere
   transferred  (3, N, T, d)  the same before the recovery networks
-  shallow      (3, N, T, d)  shallow features of what the file holds, zero elsewhere
+  shallow      (3, N, T, d)  shallow features of what is in the file
   was_recovered, available   (N, 3)
   lengths      (N, 3)        valid steps, of the recovered modalities too
   prediction   (N,)          sentiment; ids, split (N,); note: what this file is"""
@@ -39,8 +40,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Describe the options of `dicmor recover`."""
     summary = "write the recovered shallow features of missing modalities, and the predictions"
     example = "dicmor recover runs/mosi-1 --data clips.npz --out recovered.npz"
-    parser = new_parser(subparsers, "recover", summary, example)
-    parser.description += " Recovers the modalities that the file does not have; --pattern hides others."
+    more = "Recovers the modalities that the file does not have; --pattern hides others."
+    parser = new_parser(subparsers, "recover", summary, example, more)
     parser.epilog = f"{parser.epilog}\n\n{KEYS}"
     parser.add_argument("folder", metavar="DIR", help="what 'dicmor train --out' wrote")
     parser.add_argument("--data", metavar="FILE", required=True, help="data file, or 'synthetic'")
@@ -121,5 +122,6 @@ def _npz(arrays: dict[str, object]) -> bytes:
     import numpy as np
 
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in arrays.items()})
+    content: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez_compressed(buffer, **content)
     return buffer.getvalue()

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             "--into and --section belong together: a document, and the section to replace in it"
         )
     text = _of_ledger(args.ledger) if args.ledger else _of_runs(args.folders, args.split)
-    if args.into is None:
+    if args.into is None or section is None:
         print(text)
         return 0
     document = Path(args.into)

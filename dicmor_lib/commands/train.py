@@ -120,7 +120,7 @@ def _settle(
 
     model_changes, train_changes = _changes(args)
     stored = _stored(args)
-    origin = {
+    origin: dict[str, Any] = {
         "path": absolute(args.data or (stored and stored[2].get("path")) or SYNTHETIC),
         "extra_train": absolute(args.extra_train or (stored and stored[2].get("extra_train"))),
         "preset": args.preset or (stored and stored[2].get("preset")) or "tiny",

@@ -107,7 +107,8 @@ class AutoEncoder(Imputer):
         optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
         )
-        best, self.held_out_errors = None, []
+        best: dict[str, Tensor] = {}
+        self.held_out_errors = []
         for _ in range(epochs):
             self.network.train()
             for rows in _batches(rng, clips, lengths, steps_an_epoch):

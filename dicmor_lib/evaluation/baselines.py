@@ -81,9 +81,11 @@ class Imputer(ABC):
         filled = shallow.copy()
         for pattern in np.unique(available, axis=0):
             rows = np.flatnonzero((available == pattern).all(axis=1))
-            sources = tuple(np.flatnonzero(pattern))
+            sources = tuple(np.flatnonzero(pattern).tolist())
             seen = own[rows][:, pattern].transpose(1, 0, 2)  # (S, n, T)
-            features = np.where(seen[..., None], shallow[np.ix_(sources, rows)], 0.0)  # (S, n, T, d)
+            features = np.where(
+                seen[..., None], shallow[np.ix_(np.flatnonzero(pattern), rows)], 0.0
+            )  # (S, n, T, d)
             for target in np.flatnonzero(~pattern):
                 estimate = self._estimate(int(target), sources, features, seen)
                 filled[target, rows] = np.where(wanted[rows, target][..., None], estimate, 0.0)
@@ -177,7 +179,7 @@ def training_steps(inside: np.ndarray, target: int, sources: tuple[int, ...]) ->
     The target is valid there, all sources exist in the clip, and at least one of them has not ended.
     """
     rows = list(sources)
-    exist = inside[rows].any(axis=2).all(axis=0)  # (N,)
+    exist = np.all(np.any(inside[rows], axis=2), axis=0)  # (N,)
     return inside[target] & inside[rows].any(axis=0) & exist[:, None]
 
 

@@ -43,6 +43,10 @@ def resample_counts(
 ) -> np.ndarray:
     """Return how often each of n samples stands in each resample: (resamples, n), float64.
 
+    >>> counts = resample_counts(n=5, resamples=3)
+    >>> counts.shape, counts.sum(axis=1)
+    ((3, 5), array([5., 5., 5.]))
+
     Args:
         n: number of samples, at least 1.
         resamples: number of rows, at least 2.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,15 @@ def evaluate(
 ) -> Evaluation:
     """Score a model and all baselines under each pattern, on identical samples and masks.
 
+    >>> from dicmor_lib import DiCMoRConfig
+    >>> from dicmor_lib.data import Oracle, Standardiser
+    >>> data = Oracle(sizes=(48, 16, 16)).dataset()
+    >>> data = Standardiser.fit(data).apply(data)
+    >>> model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims)).eval()  # not trained: its own stage 1
+    >>> found = evaluate(model, data, stage1=model, patterns=["l", "av"], resamples=20)
+    >>> found.table.patterns, found.table.methods[:3]
+    (['l', 'av'], ['DiCMoR', 'zero-fill', 'mean-fill'])
+
     Args:
         model: the trained model, or several by name (ablations), compared on the same masks.
         data: what it was trained on, standardised as in training; baselines learn from its training split.
@@ -143,7 +153,7 @@ def evaluate(
     recovery = RecoveryErrors(info=info | {"resamples": resamples, "seed": seed})
     found, distances = [], []
     for pattern, mask in masks.items():
-        result = bench.run(mask, lambda what, pattern=pattern: report(f"{pattern}: {what}"))
+        result = bench.run(mask, partial(report.of, pattern))
         found.append(result.predictions)
         recovery.errors |= {(pattern, *key): error for key, error in _errors(bench, result).items()}
         if permutations is not None:
@@ -190,6 +200,9 @@ def _distances(bench: Bench, run: BenchRun, pattern: str, permutations: int, see
 class _Reporter:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
+
+    def of(self, pattern: str, what: str) -> None:
+        self(f"{pattern}: {what}")
 
     def __call__(self, what: str) -> None:
         self.done += 1

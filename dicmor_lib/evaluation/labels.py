@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dicmor_lib.data.dataset import FeatureArrays
 from dicmor_lib.errors import ConfigError, DataError, PatternError
 from dicmor_lib.modalities import PATTERNS, mask_pattern, pattern_mask
 
 LABEL_RANGE = (-3.0, 3.0)
-Features = tuple[np.ndarray, np.ndarray, np.ndarray]
+Features = FeatureArrays
 Samples = tuple[Features, np.ndarray, np.ndarray, np.ndarray]
 """Features, lengths (N, 3), observed (N, 3) and labels (N,)."""
 
@@ -48,7 +49,7 @@ class Majority:
 
 
 def majority_share(labels: np.ndarray) -> float:
-    """Return the larger sign's share of the non-zero labels: the Acc-2 of the best constant, in hindsight.
+    """Return the larger sign's share of the non-zero labels (N,): the Acc-2 of the best constant, in hindsight.
 
     NaN if all labels are zero.
     """
@@ -117,7 +118,7 @@ class RidgeLastStep:
         for mask in np.unique(available, axis=0):
             if not mask.any():
                 raise PatternError("a sample has no available modality: there is nothing to predict from")
-            rows = (available == mask).all(axis=1)
+            rows = np.all(available == mask, axis=1)
             prediction[rows] = self._predict_pattern(mask_pattern(tuple(mask)), last, rows)
         return prediction
 
@@ -146,9 +147,10 @@ class RidgeLastStep:
             scores.append((self._validation_mae(pattern, used, validation), self._models[pattern]))
         self._models[pattern] = min(scores, key=lambda item: item[0])[1]
 
-    def _validation_mae(self, pattern: str, used: np.ndarray, validation: Samples) -> float:
+    def _validation_mae(self, pattern: str, used: np.ndarray, validation: Samples | None) -> float:
+        assert validation is not None  # `fit` refuses several penalties without one
         features, lengths, observed, labels = validation
-        rows = np.asarray(observed)[:, used].all(axis=1)
+        rows = np.all(np.asarray(observed)[:, used], axis=1)
         if not rows.any():
             return 0.0
         guess = self._predict_pattern(pattern, last_steps(features, lengths), rows)

@@ -38,6 +38,10 @@ def sentiment_metrics(prediction: np.ndarray, label: np.ndarray) -> dict[str, fl
     - ``pearson``: Pearson's r; NaN if prediction or label is constant, because a correlation with a
       constant does not exist (the majority class, for example, has none).
 
+    >>> metrics = sentiment_metrics(np.array([2.0, -1.0, 0.4]), np.array([1.0, -2.0, 0.0]))
+    >>> metrics["acc2"], metrics["acc2_nonneg"], round(metrics["mae"], 3)
+    (1.0, 1.0, 0.8)
+
     Raises:
         ShapeError: if the two are not one-dimensional and equally long.
         DataError: if there is no sample, or a value is not finite.
@@ -125,8 +129,8 @@ def metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
         acc2, f1 = _accuracy_and_f1(sums[:, 0:4])
         acc2_nonneg, f1_nonneg = _accuracy_and_f1(sums[:, 4:8])
         total = sums[:, 10]
-        values = (acc2, f1, acc2_nonneg, f1_nonneg, sums[:, 8] / total, sums[:, 9] / total)
-        values += (_pearson(sums[:, 11:16] / total[:, None]),)
+        values = [acc2, f1, acc2_nonneg, f1_nonneg, sums[:, 8] / total, sums[:, 9] / total]
+        values.append(_pearson(sums[:, 11:16] / total[:, None]))
     return dict(zip(METRICS, values, strict=True))
 
 

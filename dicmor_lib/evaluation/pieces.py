@@ -59,7 +59,7 @@ def _train(
 ) -> None:
     torch.manual_seed(config.seed)  # what stage 1 does not give is drawn from the seed
     resume = (out / "config.json").exists()
-    options = {"progress": False, "callback": callback, "origin": origin, "stage1": stage1}
+    options: dict[str, Any] = {"progress": False, "callback": callback, "origin": origin, "stage1": stage1}
     fit(DiCMoR(model_config), data, config, out, resume, **options)
 
 

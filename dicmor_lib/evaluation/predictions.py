@@ -51,7 +51,7 @@ class PatternPredictions:
     @property
     def scored(self) -> np.ndarray:
         """(P, N) bool: the sample has something available under the pattern."""
-        return self.available.any(axis=2)
+        return np.any(self.available, axis=2)
 
     def of(self, method: str, pattern: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the scored predictions and their labels, (n,) each."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dicmor_lib.data.missingness import FRAMES, PROTOCOLS, save_masks
 from dicmor_lib.errors import ConfigError
@@ -89,9 +90,10 @@ def evaluate_protocols(
         DataError: if a law is asked for and a sample lacks a pattern (see `mixture_metrics`).
     """
     laws = [name for name in protocols if name != FRAMES]
-    settings = {"resamples": resamples, "seed": seed, "level": level}
+    settings: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
     info = predictions.info | settings
-    passes, notes = [], []
+    passes: list[FramePass] = []
+    notes: list[str] = []
     if FRAMES in protocols:
         if bench is None:
             raise ConfigError(

@@ -107,6 +107,10 @@ def defined_cases(
 ) -> tuple[list[tuple[str, float]], list[str]]:
     """Return the (protocol, rate) pairs that exist, and a sentence about each protocol that lacks some rates.
 
+    >>> cases, notes = defined_cases(("gcnet", "dicmor"), (0.5, 0.8))
+    >>> cases, len(notes)  # the DiCMoR schedule ends at 0.7
+    ([('gcnet', 0.5), ('gcnet', 0.8), ('dicmor', 0.5)], 1)
+
     Raises:
         ConfigError: a protocol or rate that no protocol could have, or if nothing is left.
     """

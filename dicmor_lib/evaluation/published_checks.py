@@ -199,11 +199,11 @@ def _impossible(row: PublishedRow) -> list[str]:
     if row.f1_std is not None and not 0 <= row.f1_std <= 50:
         texts.append(f"the standard deviation of F1 is {row.f1_std:g}, outside [0, 50]")
     if not texts and {"acc2", "f1"} <= row.values.keys():
-        low, high = f1_bounds(row.values["acc2"])
-        if not low - ROUNDING <= row.values["f1"] <= high + ROUNDING:
+        least, most = f1_bounds(row.values["acc2"])
+        if not least - ROUNDING <= row.values["f1"] <= most + ROUNDING:
             texts.append(
                 f"no two-class prediction with an accuracy of {row.values['acc2']:g} has a weighted F1 of "
-                f"{row.values['f1']:g}: it lies between {low:.1f} and {high:.1f}"
+                f"{row.values['f1']:g}: it lies between {least:.1f} and {most:.1f}"
             )
     return [f"line {row.line}: {text}" for text in texts]
 

@@ -105,7 +105,7 @@ def published_beside(
     ours = [score for score in scores if _where(score, protocol) is not None]
     if not ours:
         raise ConfigError(f"no score under the protocol {protocol!r} was given; evaluate it first")
-    cases = list(dict.fromkeys(_where(score, protocol) for score in ours))
+    cases = list(dict.fromkeys(case for score in ours if (case := _where(score, protocol)) is not None))
     for case in cases:
         kinds = {s.method: s.kind for s in ours if _where(s, protocol) == case}
         require_baselines(kinds, f"{protocol} {case}")

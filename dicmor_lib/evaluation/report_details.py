@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 from dicmor_lib.evaluation.bootstrap import Estimate
 from dicmor_lib.evaluation.clips import ERROR, FRAMES
@@ -116,7 +117,8 @@ def _over_cases(view: View, line: Line, name: str) -> str:
         return number(None)
     mean = sum(m.value for m in known) / len(known)
     rejected = sum(m.p < LEVEL for m in known)
-    return f"{number(_plain(mean), 4 if name.endswith('mmd') else 3)} ({rejected})"
+    shown: Any = _plain(mean)
+    return f"{number(shown, 4 if name.endswith('mmd') else 3)} ({rejected})"
 
 
 def _plain(value: float) -> SimpleNamespace:

@@ -8,6 +8,7 @@ one seed) is locked while a process works on it: several processes may share a s
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
@@ -58,8 +59,12 @@ def reproduce(
                 run_piece(study, source, seed, only, again, shown)
         for source in study.sources if joint else ():
             work = partial(_join, study, source, target)
-            shown.run(f"{source.name}: means over the seeds", lambda _, work=work: work())
+            shown.run(f"{source.name}: means over the seeds", partial(_without_bar, work))
     return target
+
+
+def _without_bar(work: Callable[[], None], _: object) -> None:
+    work()
 
 
 def run_piece(

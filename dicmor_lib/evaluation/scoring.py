@@ -107,8 +107,8 @@ def piece_ledger(
         settings, seconds = None, 0.0
         if kinds.get(method) == "model":
             run = folder / next(v.folder for v in study.variants if v.name == method)
-            model, training, _ = read_config(run)
-            training = {k: v for k, v in training.to_dict().items() if k != "seed"}
+            model, trained, _ = read_config(run)
+            training = {k: v for k, v in trained.to_dict().items() if k != "seed"}
             settings = {"method": method, "model": model.to_dict(), "training": training}
             seconds = _seconds(folder / STAGE1_RUN) + _seconds(run)
         key = "" if settings is None else config_hash(settings)

@@ -48,11 +48,16 @@ BAYES = "Bayes"
 class OracleVerdict:
     """Collects the verdict while `evaluate` runs; give it as its observer, then ask for `table()`.
 
-    >>> data = Oracle().dataset()                                             # doctest: +SKIP
-    >>> standardiser = Standardiser.fit(data)                                 # doctest: +SKIP
-    >>> verdict = OracleVerdict(Oracle(), data.test, standardiser)            # doctest: +SKIP
-    >>> evaluate(model, standardiser.apply(data), stage1=stage1, observer=verdict)  # doctest: +SKIP
-    >>> print(verdict.table().to_text())                                      # doctest: +SKIP
+    >>> from dicmor_lib import DiCMoR, DiCMoRConfig
+    >>> from dicmor_lib.evaluation import evaluate
+    >>> oracle = Oracle(sizes=(48, 16, 16))
+    >>> data = oracle.dataset()
+    >>> standardiser = Standardiser.fit(data)
+    >>> verdict = OracleVerdict(oracle, data.test, standardiser, permutations=None, resamples=20)
+    >>> model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims)).eval()  # not trained: its own stage 1
+    >>> found = evaluate(model, standardiser.apply(data), stage1=model, patterns=["l"], observer=verdict)
+    >>> "Bayes" in verdict.table().to_text()
+    True
 
     Args:
         oracle: whose law the clips follow.
@@ -93,7 +98,8 @@ class OracleVerdict:
         """
         self._check(bench, run)
         raw = self.raw.select(run.rows)
-        posterior = self.oracle.class_posterior(raw.features, run.available, raw.lengths)
+        features = [np.asarray(x) for x in raw.features]
+        posterior = self.oracle.class_posterior(features, run.available, raw.lengths)
         best = predict_from_posterior(posterior)
         self.predicted[pattern] = Predicted(
             label=raw.labels.astype(np.float64),
@@ -142,11 +148,11 @@ class OracleVerdict:
             )
 
     def _recoveries(self, pattern: str, bench: Bench, run: BenchRun, raw: Split) -> None:
-        asked = (raw.features, run.available, raw.lengths)
+        asked = ([np.asarray(x) for x in raw.features], run.available, raw.lengths)
         mean = self.oracle.conditional_mean(*asked)
         # One draw is judged, the other is what all are judged by.
         draws = self.oracle.conditional_sample(*asked, n=2, seed=self.seed)
-        judged, law = (self._shallow(tuple(x[k] for x in draws), bench, run, raw) for k in range(2))  # type: ignore[arg-type]
+        judged, law = (self._shallow(tuple(x[k] for x in draws), bench, run, raw) for k in range(2))
         estimates = {
             **run.estimates,
             BAYES_MEAN: self._shallow(mean, bench, run, raw),  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def to_markdown(table: VerdictTable) -> str:
 
 def _tables(table: VerdictTable) -> list[tuple[str, list[list[str]]]]:
     level = f"{table.info['level']:.0%} bootstrap intervals over clips, {table.info['resamples']} resamples"
-    tables = [(f"{SYNTHETIC_NOTE} {level[0].upper()}{level[1:]}.", [])]
+    tables: list[tuple[str, list[list[str]]]] = [(f"{SYNTHETIC_NOTE} {level[0].upper()}{level[1:]}.", [])]
     if table.info.get("clipped"):
         tables.append(
             (

@@ -90,12 +90,18 @@ class VerdictTable:
         """
         cases, level = self.cases if case == self.all_cases else [case], self.info["level"]
         shares = [
-            _share(*(self._resampled((*c, name)) for name in (self.worst, method, self.best)), level)
+            _share(
+                self._resampled((*c, self.worst)),
+                self._resampled((*c, method)),
+                self._resampled((*c, self.best)),
+                level,
+            )
             for c in cases
         ]
-        if any(share is None for share in shares):
+        known = [share for share in shares if share is not None]
+        if len(known) < len(shares):
             return NO_SHARE
-        values, spreads = zip(*shares)  # type: ignore[arg-type]
+        values, spreads = zip(*known)
         return summarise(float(np.mean(values)), np.mean(spreads, axis=0), level)
 
     def score(self, pattern: str, method: str, metric: str) -> Estimate:
@@ -161,7 +167,7 @@ class VerdictTable:
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[str, Resampled]]:
         """(pattern, method) -> metric -> (value, resampled values)."""
-        scores = {}
+        scores: dict[tuple[str, str], dict[str, Resampled]] = {}
         for pattern, found in self.predicted.items():
             counts = self._counts(len(found.label))
 

@@ -53,8 +53,7 @@ def encode_language(
     notes.append(f"Language features were computed from token ids by the BERT {encoder.source}.")
     notes = [note for note in notes if note not in data.report.notes]
     return dataclasses.replace(
-        data,
-        **splits,
+        data.replace_splits(splits),
         language=encoder.about(),
         report=dataclasses.replace(data.report, notes=data.report.notes + notes),
     )
@@ -67,21 +66,22 @@ def check_language(data: MultimodalData, encoder: LanguageEncoder) -> None:
         DataError: if the data has no token ids, or ones that this BERT does not know.
     """
     for name, split in data.splits.items():
-        if len(split) and split.tokens is None:
+        if not len(split):
+            continue
+        if split.tokens is None:
             raise DataError(
                 f"{data.source} has no token ids (text_bert), which a BERT needs; give a file that has them, or "
                 "use its own language features without a BERT"
             )
-        if len(split):
-            where = f"{data.source}: 'text_bert' of split {name!r}"
-            check_tokens(split.tokens, encoder.architecture, where, data.report.published_layout)
+        where = f"{data.source}: 'text_bert' of split {name!r}"
+        check_tokens(split.tokens, encoder.architecture, where, data.report.published_layout)
 
 
 def _encode_split(
     split: Split, encoder: LanguageEncoder, batch_size: int, published: bool, report: Callable[[int], None]
 ) -> Split:
     """One split with computed language features, lengths and `observed`."""
-    if not len(split):
+    if split.tokens is None or not len(split):  # `check_language` refuses samples without tokens
         empty = np.zeros((0, 0, encoder.channels), np.float32)
         return dataclasses.replace(split, features=(empty, *split.features[1:]))
     first, length = token_span(split.tokens)

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from dicmor_lib.language.tokens import token_span
 
-ARCHITECTURE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+ARCHITECTURE: tuple[str, ...] = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+)
 ARCHITECTURE += ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps")
 ARCHITECTURE += ("max_position_embeddings", "type_vocab_size", "initializer_range", "pad_token_id")
 """The entries of a BERT's config.json that say what it computes; no others are ever used or stored."""
@@ -29,7 +35,8 @@ class LanguageEncoder(nn.Module):
 
     def __init__(self, bert: nn.Module, source: str) -> None:
         super().__init__()
-        self.bert, self.source = bert, source
+        self.bert: Any = bert
+        self.source = source
 
     @property
     def channels(self) -> int:

@@ -18,7 +18,7 @@ from dicmor_lib.language.encoder import ARCHITECTURE, LanguageEncoder
 REQUIREMENT = "transformers>=4.48"
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-PLAIN = dict(is_decoder=False, add_cross_attention=False, quantization_config=None)
+PLAIN: dict[str, Any] = dict(is_decoder=False, add_cross_attention=False, quantization_config=None)
 PLAIN |= dict(position_embedding_type="absolute")
 """Entries of a BERT's config.json that would change what it computes, with the values that do not."""
 

@@ -58,7 +58,9 @@ def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, int]:
             "num_attention_heads": max(hidden // HEAD_SIZE, 1),
         }
     except (KeyError, ValueError) as problem:
-        raise CheckpointError(f"the BERT in {source} is incomplete: it lacks {problem}") from problem
+        raise CheckpointError(
+            f"the BERT in {source} is incomplete: it lacks {problem}; get the checkpoint again from its source"
+        ) from problem
     if hidden % HEAD_SIZE:
         raise CheckpointError(
             f"the BERT in {source} has {hidden} channels, which heads of {HEAD_SIZE} do not divide"
