@@ -49,7 +49,7 @@ export PIP_USER := 0
 unexport JUPYTER_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo install test test-long bench check figures weights clean
+.PHONY: help lab demo install test test-long bench check figures site weights clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -64,7 +64,7 @@ lab: $(STAMP) ## open the course in JupyterLab (the first time: install it into 
 	  --LabApp.default_url=/lab$(if $(FIRST_CHAPTER),/tree/$(FIRST_CHAPTER)) $(LAB_ARGS)
 
 demo: $(STAMP) ## open the modality switchboard as a page of its own
-	@exec "$(PY)" -m voila --ip=127.0.0.1 --port=$(DEMO_PORT) --token $(DEMO_ARGS) dicmor_lib/widgets/page.ipynb
+	@exec "$(PY)" -m voila --Voila.ip=127.0.0.1 --port=$(DEMO_PORT) --token $(DEMO_ARGS) dicmor_lib/widgets/page.ipynb
 
 install: $(STAMP) ## install or update .venv without opening anything
 
@@ -87,6 +87,10 @@ check: $(STAMP) ## lint, formatting, types, notebooks and spelling (pre-commit r
 
 figures: $(STAMP) ## regenerate what the README shows
 	@exec "$(PY)" -m dicmor_lib.plots.readme figures
+
+site: $(STAMP) ## build the website of the course and the reference into build/site (two minutes)
+	@"$(PY)" -c 'import myst_nb' 2>/dev/null || $(PIP) install --quiet $(PIP_ARGS) -c "$(VENV)/constraints.txt" -e '.[$(EXTRAS),site]'
+	@"$(PY)" -m dicmor_lib.site build/site
 
 weights: $(STAMP) ## train the small model of the course again (about five minutes)
 	@exec "$(PY)" -m dicmor_lib.course.ship

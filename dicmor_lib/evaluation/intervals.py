@@ -38,7 +38,7 @@ def prediction_interval(draws: np.ndarray, residuals: np.ndarray, level: float) 
 
     >>> draws = np.array([[0.0, 1.0], [0.0, 3.0]])  # two draws of two clips; they agree about the first
     >>> prediction_interval(draws, np.array([-0.5, 0.0, 0.5]), 0.5).round(2).tolist()
-    [[-0.5, 0.5], [0.88, 3.12]]
+    [[-0.38, 0.38], [1.12, 2.88]]
     """
     sums = np.asarray(draws)[:, None] + np.asarray(residuals)[None, :, None]  # (K, J, N)
     tail = (1 - level) / 2

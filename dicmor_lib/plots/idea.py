@@ -76,8 +76,9 @@ def _example() -> tuple[tuple[np.ndarray, ...], np.ndarray, float]:
     chosen = np.flatnonzero((np.abs(test.labels - 2) < 0.25) & (test.lengths.min(axis=1) == 10))[:1]
     clip = test.select(chosen)
     seen = np.array([[True, True, False]])
-    drawn = oracle.conditional_sample(clip.features, seen, clip.lengths, n=1, seed=0)[2][0]
-    scale = [x.std(axis=(0, 1)) for x in test.features]
+    features = [np.asarray(x) for x in clip.features]
+    drawn = oracle.conditional_sample(features, seen, clip.lengths, n=1, seed=0)[2][0]
+    scale = [np.asarray(x).std(axis=(0, 1)) for x in test.features]
     shown = tuple(x[0] / sd for x, sd in zip(clip.features, scale))
     return shown, drawn[0] / scale[2], float(clip.labels[0])
 
@@ -168,7 +169,8 @@ def _cloud(
     points = centre + noise @ directions
     axes.scatter(*points.T, s=13, marker=marker, color=colour, linewidths=0, alpha=0.9, zorder=3)
     aside = 0.17 if c > chosen else -0.12  # makes way for the arrow that leaves the chosen cloud
-    write(axes, *(centre + 0.68 * across + aside * along), signed(c), 15, weight="bold")
+    x, y = centre + 0.68 * across + aside * along
+    write(axes, x, y, signed(c), 15, weight="bold")
 
 
 def _point(axes: Axes, where: np.ndarray, modality: str) -> None:

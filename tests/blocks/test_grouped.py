@@ -58,7 +58,7 @@ def test_conv1d(shape, outputs, kernel, seed):
     layer, x = GroupedConv1d(shape[0], shape[-1], outputs, kernel).double(), random_input(shape)
     plain = []
     for g in range(shape[0]):
-        w = layer.taps.weight[g].reshape(kernel, shape[-1], outputs).permute(2, 1, 0)
+        w = layer.taps.weight[g].reshape(kernel, shape[-1], outputs).permute(2, 1, 0).contiguous()
         y = F.conv1d(x[g].transpose(1, 2), w, layer.taps.bias[g, 0], padding=kernel // 2)
         plain.append(y.transpose(1, 2))
     assert_same(layer, x, layer(x), torch.stack(plain))

@@ -19,13 +19,25 @@ from dicmor_lib.plots import MODALITY_COLOURS, HouseFigure, save_figure
 from dicmor_lib.plots.drawing import canvas, signed, strip
 from dicmor_lib.plots.idea import idea_figure
 from dicmor_lib.plots.readme import ALT_FILE, FIGURES, main
+from dicmor_lib.plots.readme_thumbnails import (
+    CHOSEN,
+    NOTEBOOKS,
+    figures_of,
+    small,
+    thumbnail_name,
+    thumbnails,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "figures"
-LARGEST = 300_000  # bytes
+LARGEST, LARGEST_THUMBNAIL = 300_000, 20_000  # bytes
+THUMBNAILS = [thumbnail_name(int(path.name[:2])) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+NAMES = [*FIGURES, *THUMBNAILS]
+DARK = "#0d1117"  # of a dark page, as on GitHub
 # Pictures are compared tile by tile, the size of a letter or two, by the mean of their colours in 0..255.
 # matplotlib 3.9 and 3.11 place letters up to two pixels apart, which makes 11.
 TILE, TOLERANCE = 40, 25.0
+SMALL_TILE = 8  # for thumbnails: their letters were placed when the chapter was executed
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +57,8 @@ def tiles(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         page = Image.new("RGBA", image.size, "white")
         page.alpha_composite(image.convert("RGBA"))
-    return np.asarray(page.convert("RGB").reduce(TILE), dtype=np.float64)
+    tile = SMALL_TILE if path.name in THUMBNAILS else TILE
+    return np.asarray(page.convert("RGB").reduce(tile), dtype=np.float64)
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -65,15 +78,25 @@ def readme_images(text: str) -> list[tuple[str, str]]:
 
 def test_the_command_draws_exactly_the_files_of_the_folder(drawn):
     names = {path.name for path in drawn.iterdir()}
-    assert names == {*FIGURES, ALT_FILE}
+    assert names == {*NAMES, ALT_FILE} and len(THUMBNAILS) >= 12
     assert names == {path.name for path in COMMITTED.iterdir()}, "run `make figures` and commit figures/"
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_committed_figure_is_what_the_command_draws(drawn, name):
+    assert (COMMITTED / name).is_file(), f"figures/{name} is missing: run `make figures`"
     found = difference(tiles(drawn / name), tiles(COMMITTED / name))
     assert found < TOLERANCE, f"figures/{name} is out of date ({found:.0f}): run `make figures`"
-    assert (COMMITTED / name).stat().st_size < LARGEST
+    assert (COMMITTED / name).stat().st_size < (LARGEST_THUMBNAIL if name in THUMBNAILS else LARGEST)
+
+
+@pytest.mark.parametrize("chapter", CHOSEN)
+def test_another_figure_of_the_chapter_would_be_found(drawn, tmp_path, chapter):
+    name, chosen = thumbnail_name(chapter), CHOSEN[chapter]
+    for number, (png, _) in enumerate(figures_of(next(NOTEBOOKS.glob(f"{chapter:02}_*.ipynb")))):
+        (tmp_path / name).write_bytes(small(png, chosen.cut, "another"))
+        found = difference(tiles(drawn / name), tiles(tmp_path / name))
+        assert found == 0 if number == chosen.figure else found > 2 * TOLERANCE, number
 
 
 @pytest.mark.parametrize("gone", ["recovered", "+2.0", "a strip", "a marker"])
@@ -93,7 +116,7 @@ def test_the_alternative_texts_stand_beside_and_inside_the_figures(drawn):
         encoding="utf-8"
     )
     for name, alt in alts.items():
-        assert 80 < len(alt) < 700
+        assert 20 < len(alt) < 90 if name in THUMBNAILS else 80 < len(alt) < 700
         for folder in (drawn, COMMITTED):
             with Image.open(folder / name) as image:
                 assert image.text["Description"] == alt
@@ -115,10 +138,11 @@ def test_both_ways_to_write_an_image_are_read():
     assert readme_images(text) == [("figures/x.png", "a b"), ("y.png", 'c "d"')]
 
 
-def test_a_second_drawing_is_the_same_to_the_byte(drawn, tmp_path):
-    main([str(tmp_path)])
-    for name in FIGURES:
-        assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes()
+def test_a_second_drawing_is_the_same_to_the_byte(drawn, idea, tmp_path):
+    """The strip of the switchboard is drawn twice in its own tests."""
+    assert save_figure(idea, tmp_path / "idea.png").read_bytes() == (drawn / "idea.png").read_bytes()
+    for name, (png, _) in thumbnails().items():
+        assert png == (drawn / name).read_bytes()
 
 
 def written(figure: HouseFigure) -> list[Text]:
@@ -156,11 +180,30 @@ def test_idea_figure_tells_the_whole_story(idea):
     np.testing.assert_array_equal(meshes[1].get_array(), meshes[3].get_array())
 
 
-def test_the_card_is_white_with_transparent_corners(drawn):
-    with Image.open(drawn / "idea.png") as image:
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_card_is_white_with_transparent_corners(drawn, name):
+    with Image.open(drawn / name) as image:
         rgba = np.asarray(image.convert("RGBA"))
     assert rgba[0, 0, 3] == 0 and rgba[-1, -1, 3] == 0
     assert tuple(rgba[30, 30]) == (255, 255, 255, 255)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_light_and_a_dark_page_show_the_same_picture(name):
+    """All but the rim is solid, so nothing is read against the page's own colour."""
+    with Image.open(COMMITTED / name) as image:
+        solid = image.convert("RGBA")
+    light, dark = (
+        np.asarray(Image.alpha_composite(Image.new("RGBA", solid.size, page), solid))
+        for page in ("white", DARK)
+    )
+    rim = 2 + round(0.03 * solid.width / 13 * 150 / 100) if name in FIGURES else 0
+    inner = (slice(rim, solid.height - rim), slice(rim, solid.width - rim))
+    changed = (light[inner] != dark[inner]).any(axis=-1)
+    assert changed.mean() < 2e-3, "only the round corners may let the page through"
+    height, width = changed.shape
+    assert not changed[height // 20 : -height // 20, width // 20 : -width // 20].any()
+    assert np.asarray(solid)[..., 3].max() == 255
 
 
 def test_signed_has_a_true_minus():

@@ -19,7 +19,13 @@ def demo(tmp_path_factory) -> Iterator[dict]:
     log = home / "log"
     with started(command, log, cwd=ROOT, env=environment(**own_folders(home))) as process:
         token = wait_for(lambda: re.search(r"[?&]token=(\w+)", log.read_text()), process, log)
-        yield {"url": f"http://127.0.0.1:{port}/", "token": token[1], "pid": process.pid, "port": port}
+        yield {
+            "url": f"http://127.0.0.1:{port}/",
+            "token": token[1],
+            "pid": process.pid,
+            "port": port,
+            "log": log,
+        }
 
 
 def test_demo_listens_on_loopback_alone(demo):
@@ -27,6 +33,11 @@ def test_demo_listens_on_loopback_alone(demo):
     listening = [c.laddr for p in family for c in p.net_connections("inet") if c.status == "LISTEN"]
     assert demo["port"] in {address.port for address in listening}
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_demo_takes_every_option_that_make_gives_it(demo):
+    """Voila only warns of an option that it does not know: the address would be left to its default."""
+    assert "Unrecognized" not in demo["log"].read_text()
 
 
 @pytest.mark.parametrize("query", ["", "?token=", "?token=guessed"], ids=["none", "empty", "wrong"])
