@@ -1,7 +1,9 @@
 """Is everything here that the course needs? `dicmor doctor` in a shell; in a notebook:
 
 >>> from dicmor_lib.doctor import doctor
->>> print(doctor())  # doctest: +SKIP
+>>> report = doctor()  # print it to see everything
+>>> report.findings[0].what.split()[0]
+'Python'
 
 `facts` looks at the machine, `findings` judges what it saw. Neither needs torch, for torch may be what is broken.
 """

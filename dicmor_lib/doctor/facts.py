@@ -10,10 +10,12 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
+from typing import Any
+
+from dicmor_lib.doctor import machine
 
 DISTRIBUTION = "dicmor"
 LIBRARY = Path(__file__).resolve().parents[1]
@@ -42,12 +44,14 @@ class Facts:
         devices: accelerators that torch can use; `gpu_seen`: the system has an NVIDIA GPU.
         cores: that this process may use; `threads`: that torch uses; `omp`: OMP_NUM_THREADS; `load`: of the last minute.
         kernel: the Python that the kernel "python3" starts; `kernel_is_this`: it is this one; `jupyter_path`: JUPYTER_PATH.
+        strangers: chapters that ask for a kernel which Jupyter does not have, and its name.
         lab_failure: what JupyterLab lacks; `lab_widgets`: it has what draws widgets.
         library: folder of the dicmor_lib that is imported; `checkout`: that of the working folder's checkout.
         chapters: the notebooks that lie beside the library.
         damaged: shipped weights that are missing or changed.
         out, out_failure: where runs are to be written, and why that is impossible.
         disk, memory: free there, and free at all.
+        loopback_failure: why programs here cannot reach each other; `network`: there is a way out of this machine.
         browser: path of a Chromium.
     """
 
@@ -64,6 +68,7 @@ class Facts:
     kernel: str | None
     kernel_is_this: bool
     jupyter_path: str | None
+    strangers: tuple[tuple[str, str], ...]
     lab_failure: str | None
     lab_widgets: bool
     library: Path
@@ -74,6 +79,8 @@ class Facts:
     out_failure: str | None
     disk: int | None
     memory: int | None
+    loopback_failure: str | None
+    network: bool
     browser: str | None
 
 
@@ -97,16 +104,19 @@ def gather(out: str | Path = "runs") -> Facts:
         kernel=kernel,
         kernel_is_this=kernel is not None and is_this_python(kernel),
         jupyter_path=os.environ.get("JUPYTER_PATH"),
+        strangers=strangers(LIBRARY.parent / "notebooks"),
         lab_failure=_lab_failure(),
         lab_widgets=any((Path(p) / WIDGETS_IN_LAB).is_dir() for p in (sys.prefix, sys.base_prefix)),
         library=LIBRARY,
         checkout=find_checkout(Path.cwd()),
-        chapters=tuple(sorted(path.name for path in (LIBRARY.parent / "notebooks").glob("[0-9]*.ipynb"))),
+        chapters=tuple(path.name for path in _notebooks(LIBRARY.parent / "notebooks")),
         damaged=damaged_weights(LIBRARY / "course" / "weights"),
         out=out,
-        out_failure=writing_failure(out),
-        disk=_free_disk(out),
-        memory=free_memory(),
+        out_failure=machine.writing_failure(out),
+        disk=machine.free_disk(out),
+        memory=machine.free_memory(),
+        loopback_failure=machine.loopback_failure(),
+        network=machine.has_network(),
         browser=next((found for name in BROWSERS if (found := shutil.which(name))), None),
     )
 
@@ -114,7 +124,8 @@ def gather(out: str | Path = "runs") -> Facts:
 def _requirements() -> tuple[str | None, tuple[Package, ...]]:
     """The bound on Python and the required packages, as the installed dicmor states them."""
     try:
-        return metadata(DISTRIBUTION).get("Requires-Python") or "", _required(DISTRIBUTION)
+        about: Any = metadata(DISTRIBUTION)  # an email.message.Message, which may lack the field
+        return about.get("Requires-Python") or "", _required(DISTRIBUTION)
     except PackageNotFoundError:
         return None, ()
 
@@ -163,6 +174,30 @@ def _kernel() -> str | None:
         Exception
     ):  # no jupyter_client, no such kernel, a damaged kernel.json: there is none that would start
         return None
+
+
+def _notebooks(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.ipynb"))
+
+
+def strangers(folder: Path) -> tuple[tuple[str, str], ...]:
+    """The notebooks in `folder` that ask for a kernel which Jupyter does not have, and its name."""
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        known = {"python3", *KernelSpecManager().find_kernel_specs()}
+    except Exception:  # no jupyter_client: `kernel` says so
+        return ()
+    asked = ((path.name, _asked_kernel(path)) for path in _notebooks(folder))
+    return tuple((name, kernel) for name, kernel in asked if kernel not in known)
+
+
+def _asked_kernel(notebook: Path) -> str:
+    """The name of the kernel that a notebook asks for; a notebook that names none gets the usual one."""
+    try:
+        return str(json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "python3"
 
 
 def is_this_python(executable: str) -> bool:
@@ -214,41 +249,3 @@ def _sha256(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def writing_failure(out: Path) -> str | None:
-    """Why nothing can be written to `out`, or to the folder for temporary files; None if both work."""
-    for folder in (_existing(out), Path(tempfile.gettempdir())):
-        try:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                file.write(b"x")
-        except OSError as problem:
-            return f"{folder}: {problem.strerror or problem}"
-    return None
-
-
-def _free_disk(out: Path) -> int | None:
-    try:
-        return shutil.disk_usage(_existing(out)).free
-    except OSError:
-        return None
-
-
-def _existing(folder: Path) -> Path:
-    """The nearest existing path at or above `folder`."""
-    folder = Path(os.path.abspath(folder))
-    return next((path for path in (folder, *folder.parents) if path.exists()), folder)
-
-
-def free_memory(proc: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Memory that is free for a new process, within the limit of a container if there is one."""
-    try:
-        lines = dict(line.split(":", 1) for line in proc.read_text().splitlines() if ":" in line)
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-    try:
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-        return min(free, max(limit - used, 0))
-    except (OSError, ValueError):  # no container, or "max": no limit
-        return free

@@ -126,6 +126,14 @@ def kernel(facts: Facts) -> Iterator[Finding]:
             yield Finding("note", what, "unset it if a chapter does not find dicmor_lib")
 
 
+def strangers(facts: Facts) -> Iterator[Finding]:
+    """No chapter was saved with a kernel of another time or machine."""
+    for chapter, name in facts.strangers:
+        what = f"{chapter} asks for the kernel '{name}', which Jupyter does not have"
+        remedy = "in JupyterLab choose Kernel, Change Kernel, 'Python 3 (ipykernel)', and save; with papermill: -k python3"
+        yield Finding("problem", what, remedy)
+
+
 def lab(facts: Facts) -> Iterator[Finding]:
     """JupyterLab opens, and draws widgets."""
     if facts.lab_failure:
@@ -194,6 +202,23 @@ def _room(name: str, free: int | None, least: float, little: float, remedy: str)
     yield Finding(level, what, "" if level == "ok" else remedy)  # type: ignore[arg-type]
 
 
+def network(facts: Facts) -> Iterator[Finding]:
+    """Programs on this machine reach each other; a way out of it is a convenience."""
+    if facts.loopback_failure:
+        what = f"programs on this machine cannot reach each other over 127.0.0.1 ({facts.loopback_failure})"
+        remedy = "chapters and their kernels talk that way: switch it on ('ip link set lo up' as root) or leave the sandbox"
+        yield Finding("problem", what, remedy)
+    if facts.network:
+        yield Finding("ok", "a network; the course needs none")
+    else:
+        what = "no network: the course needs none, but 'make install' and ready-made BERT weights do"
+        yield Finding(
+            "note",
+            what,
+            "connect for those, or name a package folder with PIP_ARGS='--no-index --find-links DIR'",
+        )
+
+
 def browser(facts: Facts) -> Iterator[Finding]:
     """Only the tests of the pages need a browser of their own."""
     if facts.browser:
@@ -209,11 +234,13 @@ CHECKS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     torch,
     threads,
     kernel,
+    strangers,
     lab,
     checkout,
     chapters,
     weights,
     space,
+    network,
     browser,
 )
 

@@ -32,6 +32,7 @@ HEALTHY = Facts(
     kernel="/env/bin/python",
     kernel_is_this=True,
     jupyter_path=None,
+    strangers=(),
     lab_failure=None,
     lab_widgets=True,
     library=Path("/course/dicmor_lib"),
@@ -42,6 +43,8 @@ HEALTHY = Facts(
     out_failure=None,
     disk=50_000_000_000,
     memory=8_000_000_000,
+    loopback_failure=None,
+    network=True,
     browser="/usr/bin/chromium",
 )
 
@@ -137,6 +140,19 @@ PROVOKED: dict[str, tuple[dict, str, str, str]] = {
     "little disk": ({"disk": 1_500_000_000}, "note", "1.5 GB of disk free, less than 2 GB", "delete files"),
     "no memory": ({"memory": 500_000_000}, "problem", "0.5 GB of memory free", "close other programs"),
     "little memory": ({"memory": 1_500_000_000}, "note", "1.5 GB of memory free", "close other programs"),
+    "no loopback": (
+        {"loopback_failure": "Network is unreachable"},
+        "problem",
+        "cannot reach each other over 127.0.0.1 (Network is unreachable)",
+        "ip link set lo up",
+    ),
+    "no network": ({"network": False}, "note", "no network: the course needs none", "PIP_ARGS"),
+    "old kernel name": (
+        {"strangers": (("03_flows_and_priors.ipynb", "python3.9-old"),)},
+        "problem",
+        "03_flows_and_priors.ipynb asks for the kernel 'python3.9-old'",
+        "Change Kernel",
+    ),
     "no browser": ({"browser": None}, "note", "no Chromium", "apt install chromium"),
 }
 
@@ -262,24 +278,12 @@ def test_the_checkout_of_the_working_folder(tmp_path):
     assert facts.find_checkout(tmp_path) == (tmp_path / "dicmor_lib").resolve()
 
 
-def test_where_nothing_can_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    assert "file" in facts.writing_failure(tmp_path / "file" / "runs")
-    assert facts.writing_failure(tmp_path / "runs") is None
-    monkeypatch.setattr(facts.tempfile, "gettempdir", lambda: str(tmp_path / "gone"))
-    assert "gone" in facts.writing_failure(tmp_path)
-
-
-def test_memory_is_that_of_the_container_if_it_has_a_limit(tmp_path):
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n")
-    assert facts.free_memory(meminfo, tmp_path) == 4_096_000_000
-    (tmp_path / "memory.current").write_text("300000000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert facts.free_memory(meminfo, tmp_path) == 4_096_000_000
-    (tmp_path / "memory.max").write_text("1000000000\n")
-    assert facts.free_memory(meminfo, tmp_path) == 700_000_000
-    assert facts.free_memory(tmp_path / "no such file", tmp_path) is None
+def test_a_chapter_saved_with_a_kernel_of_another_time_is_found(tmp_path):
+    for name, kernel in (("01_a", "python3"), ("02_b", "python3.9-old"), ("03_c", None)):
+        spec = {"metadata": {"kernelspec": {"name": kernel}} if kernel else {}}
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps(spec))
+    (tmp_path / "04_d.ipynb").write_text("{")
+    assert facts.strangers(tmp_path) == (("02_b.ipynb", "python3.9-old"),)
 
 
 # --- the command --------------------------------------------------------------------------------------
