@@ -101,10 +101,12 @@ def find(folder: Path) -> Path:
 
 
 def finish_swap(folder: Path) -> None:
-    """Give the predecessor its name back if a process died between the two renames of its swap."""
-    if find(folder) != folder:
-        with explain_os_errors(f"the checkpoint {folder}"):
+    """Finish what a process that died within a swap left: name the predecessor again, or remove it."""
+    with explain_os_errors(f"the checkpoint {folder}"):
+        if find(folder) != folder:
             os.rename(predecessor(folder), folder)
+        else:
+            shutil.rmtree(predecessor(folder), ignore_errors=True)
 
 
 def _write_through(path: Path, content: bytes) -> None:

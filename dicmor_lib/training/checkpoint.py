@@ -1,7 +1,8 @@
 """Checkpoints: safetensors and JSON only, atomic, with the SHA-256 sum of everything they hold.
 
 A run's folder holds config.json and the folders last/ and previous/ (model, optimiser and state of the last
-two epochs), best/ (the selected model) and stage1/ (the best complete-data model).
+two epochs), best/ (the selected model) and stage1/ (the best complete-data model). A last/ that could not be read
+when the run was resumed is kept as damaged/.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -19,6 +20,9 @@ from dicmor_lib.config import DiCMoRConfig
 from dicmor_lib.errors import CheckpointError, ConfigError
 from dicmor_lib.training.atomic import find, sha256, write_file, write_folder
 from dicmor_lib.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from dicmor_lib.data.standardise import Standardiser
 
 FORMAT = 1
 LAST, PREVIOUS, BEST, STAGE1 = "last", "previous", "best", "stage1"
@@ -46,7 +50,7 @@ class RunInfo:
     state: dict[str, Any]
 
     @property
-    def standardiser(self) -> Any | None:
+    def standardiser(self) -> Standardiser | None:
         """The `Standardiser` that new data must go through, or None if the model reads raw features."""
         from dicmor_lib.data.standardise import Standardiser
 
@@ -151,7 +155,9 @@ def read_state(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tenso
             tensors[file.removesuffix(".safetensors")] = safetensors.torch.load(content)
         return state, tensors
     except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else problem
+        reason = str(problem)
+        if isinstance(problem, OSError):
+            reason = f"{problem.strerror} ({Path(problem.filename or path).name})"
         raise CheckpointError(f"the checkpoint {path} is damaged: {reason}") from problem
 
 

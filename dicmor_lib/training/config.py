@@ -21,6 +21,10 @@ class TrainConfig(Settings):
     processes together. The checkpoint is selected on the validation split only: by the mean absolute error
     with all modalities (stage 1), or averaged over the seven patterns (stage 2).
 
+    >>> config = TrainConfig.preset("mosi", protocol="gcnet", missing_rate=0.3)
+    >>> config.stage2_epochs, config.step_size, config.missing_rate
+    (40, 32, 0.3)
+
     Raises:
         ConfigError: if a value is out of range, unknown, or contradicts another.
     """

@@ -79,7 +79,7 @@ class Engine:
             cuda
         ):  # a pass begins with the shallow features: those before may be overwritten in the graphs' memory
             mark = torch.compiler.cudagraph_mark_step_begin
-            self.hooks.append(model.shallow.register_forward_pre_hook(lambda *_: mark()))
+            self.hooks.append(model.get_submodule("shallow").register_forward_pre_hook(lambda *_: mark()))
 
     def plain_blocks(self, model: nn.Module) -> None:
         """Undo `compile_blocks`."""
@@ -119,9 +119,10 @@ class Engine:
                 parameter.grad = torch.zeros_like(parameter)
         if self.world == 1:
             return
-        flat = self.add_up(torch.cat([parameter.grad.flatten() for parameter in parameters]))
-        for parameter, part in zip(parameters, flat.split([parameter.numel() for parameter in parameters])):
-            parameter.grad.copy_(part.view_as(parameter))
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]  # all of them
+        flat = self.add_up(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+            gradient.copy_(part.view_as(gradient))
 
     def same_everywhere(self, model: nn.Module) -> None:
         """Give every process the weights of process 0."""

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from dicmor_lib.errors import CheckpointError
-from dicmor_lib.modalities import PATTERNS
+from dicmor_lib.modalities import MODALITIES, PATTERNS
 from dicmor_lib.training.atomic import explain_os_errors, write_file
-from dicmor_lib.training.steps import TERMS
+from dicmor_lib.training.epoch_log import TERMS
+from dicmor_lib.training.events import EventFile
 
 Row = dict[str, float]
 
 COLUMNS: tuple[str, ...] = (
     *("stage", "epoch", "learning_rate", "loss", *TERMS[2], "gradient_norm", "valid_mae", "is_best"),
     *(f"valid_{metric}_{pattern}" for metric in ("mae", "acc2", "pearson") for pattern in PATTERNS),
+    *(f"inverse_error_{name}" for name in MODALITIES),
     *("seconds", "samples_per_second"),
 )
 """Columns of metrics.csv; a cell is empty where its stage has no such value."""
@@ -58,28 +60,26 @@ class Recorder:
     def __init__(self, folder: Path, rows: list[Row]) -> None:
         self._csv, self._count = folder / "metrics.csv", len(rows)
         write_file(self._csv, _format(rows, header=True).encode())
-        from torch.utils.tensorboard import SummaryWriter
-
         with explain_os_errors(str(folder / "tensorboard")):
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=self._count + 1)
+            self._events = EventFile(folder / "tensorboard", first=self._count + 1)
 
     def add(self, row: Row) -> None:
         """Write one epoch's row."""
         self._count += 1
         with explain_os_errors(str(self._csv)), open(self._csv, "a", encoding="utf-8", newline="") as file:
             file.write(_format([row]))
-        with explain_os_errors("the TensorBoard record"):
-            for name, value in row.items():
-                if name not in ("stage", "epoch", "is_best") and math.isfinite(value):
-                    group = "valid" if name.startswith("valid_") else "train"
-                    tag = f"stage{row['stage']}/{group}/{name.removeprefix('valid_')}"
-                    self._writer.add_scalar(tag, value, self._count)
-            self._writer.flush()
+        with explain_os_errors(str(self._csv.parent / "tensorboard")):
+            self._events.add(self._count, _tagged(row))
 
-    def close(self) -> None:
-        """Finish the TensorBoard file."""
-        with explain_os_errors("the TensorBoard record"):
-            self._writer.close()
+
+def _tagged(row: Row) -> Row:
+    """The numbers of a row by their TensorBoard tags; those that are not finite cannot be drawn."""
+    tagged = {}
+    for name, value in row.items():
+        if name not in _WHOLE and math.isfinite(value):
+            group = "valid" if name.startswith(("valid_", "inverse_")) else "train"
+            tagged[f"stage{row['stage']}/{group}/{name.removeprefix('valid_')}"] = value
+    return tagged
 
 
 def earlier_rows(folder: Path, stage: int, epoch: int) -> list[Row]:
@@ -101,15 +101,18 @@ def _read(path: Path) -> list[Row]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             lines = [line for line in file.read().splitlines(keepends=True) if line.endswith("\n")]
+        return [_parse(row) for row in csv.DictReader(lines) if None not in row.values()]
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as problem:
+    except OSError as problem:
+        raise CheckpointError(f"cannot read {path}: {problem.strerror}") from problem
+    except (ValueError, KeyError, TypeError, csv.Error) as problem:
         raise CheckpointError(
-            f"cannot read {path}: {problem}; remove it, the checkpoints do not need it"
+            f"{path} is damaged ({problem}); remove it, the checkpoints do not need it"
         ) from problem
-    return [_parse(row) for row in csv.DictReader(lines) if None not in row.values()]
 
 
 def _parse(row: dict[str, Any]) -> Row:
     values = {name: float(value) for name, value in row.items() if value != ""}
-    return {name: int(value) if name in _WHOLE else value for name, value in values.items()}
+    whole = {name: int(values[name]) for name in _WHOLE}  # every row has these
+    return {name: whole.get(name, value) for name, value in values.items()}

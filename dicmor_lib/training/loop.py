@@ -42,6 +42,14 @@ def fit(
 ) -> History:
     """Train `model` in place; afterwards it holds the weights selected on the validation split.
 
+    >>> from dicmor_lib import DiCMoRConfig
+    >>> from dicmor_lib.data import Oracle
+    >>> data = Oracle(sizes=(48, 16, 16)).dataset()
+    >>> model = DiCMoR(DiCMoRConfig.tiny(data.feature_dims, flow_layers=2, rcab_blocks=1, fusion_layers=1))
+    >>> history = fit(model, data, TrainConfig(stage1_epochs=1, stage2_epochs=2), progress=False)
+    >>> [(row["stage"], row["epoch"]) for row in history.rows]
+    [(1, 1), (2, 1), (2, 2)]
+
     Args:
         model: its feature dimensions must be the data's.
         data: as read; standardisation is fitted on its training split here (`config.standardise`). The test
@@ -78,7 +86,9 @@ def fit(
     folder = None if out is None else Path(out)
     history = History(notices=list(prepared.notices))
     with _keeping_random_state(engine.device):
-        parts = {"model": model} if encoder is None else {"model": model, "encoder": encoder}
+        parts: dict[str, torch.nn.Module] = (
+            {"model": model} if encoder is None else {"model": model, "encoder": encoder}
+        )
         for part in parts.values():
             part.to(engine.device)
         start = begin(parts, data, prepared, config, folder, resume, origin, engine, given)
@@ -90,7 +100,7 @@ def fit(
         if encoder is not None:
             context.live = LiveLanguage(encoder, prepared.standardiser, data.report.published_layout)
         if folder is not None:
-            _open_record(context, start.state)
+            _open_record(context, folder, start.state)
         try:
             for notice in history.notices:
                 shown.say(f"note: {notice}")
@@ -99,8 +109,6 @@ def fit(
         finally:
             engine.plain_blocks(model)
             shown.close()
-            if context.recorder is not None:
-                context.recorder.close()
     for part in parts.values():
         part.eval()
     return history
@@ -118,13 +126,13 @@ def _check(
         raise ConfigError("there is nothing to resume from without a folder; give out=")
 
 
-def _open_record(context: Context, state: RunState) -> None:
+def _open_record(context: Context, folder: Path, state: RunState) -> None:
     """Begin metrics.csv and tensorboard/, with the rows of the epochs that `state` has behind it."""
-    rows = context.engine.on_main(lambda: earlier_rows(context.folder, state.stage, state.epoch))
+    rows = context.engine.on_main(lambda: earlier_rows(folder, state.stage, state.epoch))
     context.history.rows[:] = rows
 
     def open_it() -> None:
-        context.recorder = Recorder(context.folder, rows)
+        context.recorder = Recorder(folder, rows)
 
     context.engine.on_main(open_it)
 
@@ -141,10 +149,9 @@ def _run_stages(context: Context, data: MultimodalData, prepared: Prepared, star
     elif start.state.stage == 1:
         start = Start(RunState(stage=2))
         if lacking:
-            _notify(
-                context,
+            context.notify(
                 f"stage 1 is skipped: only {len(index)} training sample(s) have all three modalities; the "
-                "shallow features train in stage 2 instead",
+                "shallow features train in stage 2 instead"
             )
     if config.stage2_epochs == 0:
         _select_stage1(context)
@@ -184,16 +191,11 @@ def _micro_batches_exist(index: np.ndarray, config: TrainConfig) -> bool:
 
 def _select_stage1(context: Context) -> None:
     """Without a stage 2 the selected model is that of stage 1."""
-    row = context.history.best(1)
-    if context.folder is not None and row is not None:
+    row, folder = context.history.best(1), context.folder
+    if folder is not None and row is not None:
         about = {name: row[name] for name in ("stage", "epoch", "valid_mae")}
         weights = context.model.state_dict()
-        context.engine.on_main(lambda: write_state(context.folder, BEST, about, model=weights))
-
-
-def _notify(context: Context, sentence: str) -> None:
-    context.history.notices.append(sentence)
-    context.progress.say(f"note: {sentence}")
+        context.engine.on_main(lambda: write_state(folder, BEST, about, model=weights))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from dicmor_lib.training.steps import EpochLog
+from dicmor_lib.training.epoch_log import EpochLog
 
 REFRESH = 0.5
 """Seconds between two looks at the running loss; each makes the processor wait for the device once."""
@@ -66,9 +66,11 @@ class Progress:
     def end_epoch(self, row: dict[str, float]) -> None:
         """Close the bar and sum the epoch up in one line."""
         self.close()
+        inverse = [value for name, value in row.items() if name.startswith("inverse_error_")]
         self.say(
             f"{self._title}: loss {row['loss']:.4f}, validation MAE {row['valid_mae']:.4f}"
-            f"{' (best)' if row['is_best'] else ''}, {row['seconds']:.1f} s, "
+            f"{' (best)' if row['is_best'] else ''}, "
+            f"{f'inverse error {max(inverse):.0e}, ' if inverse else ''}{row['seconds']:.1f} s, "
             f"{row['samples_per_second']:.0f} samples/s"
         )
 

@@ -51,6 +51,7 @@ def draw_batch_masks(config: TrainConfig, n: int, epoch: int) -> np.ndarray:
     """As `draw_masks`, with one mask per batch; of the DiCMoR schedule, as the published code draws them."""
     if config.protocol in ("dicmor", "imder"):
         seed = int(_sequence(config.seed, 2, epoch, MASKS).generate_state(1, np.uint32)[0])
+        assert config.missing_rate is not None  # every protocol but "uniform" has one
         return published_batch_masks(config.missing_rate, n, config.batch_size, seed)
     masks = draw_masks(config, -(-n // config.batch_size), epoch)
     return np.repeat(masks, config.batch_size, axis=0)[:n]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from dicmor_lib.data.dataset import MultimodalData
 from dicmor_lib.errors import CheckpointError
 from dicmor_lib.model import DiCMoR
-from dicmor_lib.training.atomic import find, finish_swap
+from dicmor_lib.training.atomic import explain_os_errors, finish_swap
 from dicmor_lib.training.checkpoint import (
     BEST,
     LAST,
@@ -33,6 +34,9 @@ from dicmor_lib.training.tuning import read_tuned
 
 MAY_CHANGE = ("stage1_epochs", "stage2_epochs", "patience", "accelerator", "devices", "nodes", "compile")
 """Settings that may differ when a run is resumed; all others decide what its weights become."""
+
+DAMAGED = "damaged"
+"""Where a last checkpoint that could not be read is kept."""
 
 
 @dataclass
@@ -164,8 +168,23 @@ def _read_newest(folder: Path, notices: list[str]) -> tuple[dict[str, Any], dict
             raise CheckpointError(
                 f"neither checkpoint of {folder} can be used: {problem}; {second}; train again elsewhere"
             ) from problem
-        notices.append(f"{problem}; the run goes on from the one before ({find(folder / PREVIOUS)})")
+        kept = _set_aside(folder)
+        notices.append(f"{problem}; the run goes on from the one before ({folder / PREVIOUS}){kept}")
         return found
+
+
+def _set_aside(folder: Path) -> str:
+    """Move the damaged last checkpoint out of the way; return a phrase that says where it is.
+
+    In its place it would become "previous" when the next one is written, and a process that died within that swap
+    would leave nothing but the damaged one.
+    """
+    if not (folder / LAST).exists():
+        return ""  # the process died between the two renames of a swap: nothing is damaged, one epoch is repeated
+    with explain_os_errors(str(folder / DAMAGED)):
+        shutil.rmtree(folder / DAMAGED, ignore_errors=True)
+        (folder / LAST).rename(folder / DAMAGED)
+    return f"; the damaged one is kept as {folder / DAMAGED}"
 
 
 def _load_best(folder: Path, start: Start) -> None:

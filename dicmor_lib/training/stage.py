@@ -17,6 +17,7 @@ from dicmor_lib.training.checkpoint import BEST, LAST, STAGE1, Tensors, write_st
 from dicmor_lib.training.config import TrainConfig
 from dicmor_lib.training.engine import Engine
 from dicmor_lib.training.history import History, Recorder, Row
+from dicmor_lib.training.inverse import inverse_errors, inverse_warning
 from dicmor_lib.training.progress import Progress
 from dicmor_lib.training.randomness import epoch_masks, epoch_order, seed_dropout
 from dicmor_lib.training.state import (
@@ -47,6 +48,11 @@ class Context:
     callback: Callback | None
     live: LiveLanguage | None = None  # stage 1 trains the encoder of the language features too
 
+    def notify(self, sentence: str) -> None:
+        """Keep a sentence that should be known in the history, and show it."""
+        self.history.notices.append(sentence)
+        self.progress.say(f"note: {sentence}")
+
 
 class Stage:
     """Trains one stage from `state` to its end.
@@ -70,6 +76,7 @@ class Stage:
     ) -> None:
         self.context, self.state, self.train, self.index, self.valid = context, state, train, index, valid
         self.best = best
+        self._warned = False
         self.live = context.live if state.stage == 1 else None
         self.parts: dict[str, torch.nn.Module] = {"model": context.model}
         groups: list[dict[str, Any]] = [{"params": trainable(context.model, state.stage)}]
@@ -104,6 +111,8 @@ class Stage:
             **self._train(epoch),
             **validate(context.model, self.valid, state.stage, context.engine, self.live),
         }
+        if state.stage == 2:
+            row |= inverse_errors(context.model, self.valid, context.engine)
         improved = state.record(row["valid_mae"])
         self.scheduler.step(row["valid_mae"])
         state.keep_schedule(self.scheduler)
@@ -118,6 +127,10 @@ class Stage:
             context.engine.on_main(lambda: self._write(row, improved))
         context.history.rows.append(row)
         context.progress.end_epoch(row)
+        warning = inverse_warning(row)
+        if warning is not None and not self._warned:  # once; the history holds the other epochs
+            self._warned = True
+            context.notify(warning)
         return row
 
     def _train(self, epoch: int) -> dict[str, float]:
@@ -142,14 +155,16 @@ class Stage:
 
     def _write(self, row: Row, improved: bool) -> None:
         """The row first, then the selected weights, then "last": a crash in between repeats all three."""
-        context, state = self.context, self.state
-        context.recorder.add(row)
-        if improved:
+        state, folder, recorder = self.state, self.context.folder, self.context.recorder
+        if folder is None or recorder is None:  # nothing is kept
+            return
+        recorder.add(row)
+        if improved and self.best is not None:
             about = {name: row[name] for name in ("stage", "epoch", "valid_mae")}
-            write_state(context.folder, STAGE1 if state.stage == 1 else BEST, about, **self.best)
+            write_state(folder, STAGE1 if state.stage == 1 else BEST, about, **self.best)
         weights = {part: module.state_dict() for part, module in self.parts.items()}
         tensors = optimiser_tensors(self.optimiser)
-        write_state(context.folder, LAST, state.to_dict(), **weights, optimiser=tensors)
+        write_state(folder, LAST, state.to_dict(), **weights, optimiser=tensors)
 
 
 def trainable(model: DiCMoR, stage: int) -> list[torch.nn.Parameter]:

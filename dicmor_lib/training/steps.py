@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dicmor_lib.data.dataset import Batch, Split, collate
-from dicmor_lib.errors import TrainingError
 from dicmor_lib.inputs import check_inputs
 from dicmor_lib.modalities import MODALITIES
 from dicmor_lib.model import DiCMoR
 from dicmor_lib.objective import Moments, Term, objective, task_term
 from dicmor_lib.training.config import TrainConfig
 from dicmor_lib.training.engine import Engine
+from dicmor_lib.training.epoch_log import MADE_OF_TERMS, TERMS, EpochLog
 from dicmor_lib.training.tuning import LiveLanguage
-
-TERMS: dict[int, tuple[str, ...]] = {
-    1: ("task",),
-    2: ("task", *(f"{kind}_{name}" for kind in ("nll", "recovery", "distance") for name in MODALITIES)),
-}
-"""Names of the loss terms of stage 1 and stage 2."""
-
-
-@dataclass
-class EpochLog:
-    """What an epoch's steps report; it stays on the device until somebody asks.
-
-    Attributes:
-        names: columns of `values`: the loss terms, "loss" and "gradient_norm".
-        values: per step, a tensor (names,).
-        sums: totals and counts of each term over the epoch, (terms, 2).
-    """
-
-    names: tuple[str, ...]
-    sums: Tensor
-    values: list[Tensor] = field(default_factory=list)
-
-    def means(self) -> dict[str, float]:
-        """The epoch's mean of every term (each over its own count), of the loss and of the gradient norm."""
-        totals, counts = self.sums.unbind(1)
-        per_term = (totals / counts.clamp(min=1)).tolist()
-        of_steps = torch.stack(self.values)[:, len(per_term) :].mean(0).tolist()
-        return dict(zip(self.names, per_term + of_steps))
-
-    def check_finite(self, stage: int, epoch: int) -> None:
-        """Raise `TrainingError` naming the first term and step that are not finite."""
-        if not self.values:
-            return
-        bad = ~torch.isfinite(torch.stack(self.values))
-        if bool(bad.any()):
-            step, column = (int(i) for i in bad.nonzero()[0])
-            raise TrainingError(
-                f"'{self.names[column]}' stopped being finite in stage {stage}, epoch {epoch}, "
-                f"step {step + 1}: lower the learning rate or look for extreme values with 'dicmor data "
-                "check'; the checkpoints of earlier epochs are intact"
-            )
 
 
 def micro_batches(order: np.ndarray, config: TrainConfig) -> list[list[np.ndarray]]:
@@ -97,11 +55,15 @@ class Stepper:
         self.parameters = [p for group in optimiser.param_groups for p in group["params"]]
         names = TERMS[stage]
         self.log = EpochLog(
-            (*names, "loss", "gradient_norm"), torch.zeros(len(names), 2, device=engine.device)
+            (*names, *MADE_OF_TERMS),
+            torch.zeros(len(names), 2, device=engine.device),
+            about_step=self._largest_input,
         )
+        self._steps: list[list[np.ndarray]] = []
 
     def run(self, steps: list[list[np.ndarray]]) -> Iterator[int]:
         """Take every step; yield the number of samples of each when it is done."""
+        self._steps = steps
         self.model.train()
         if self.live is not None:
             self.live.encoder.train()
@@ -113,15 +75,18 @@ class Stepper:
         config, size = self.config, sum(map(len, micro))
         self.optimiser.zero_grad(set_to_none=True)
         seen: list[Tensor] = []
+        norms: list[Tensor] = []
         for index in micro:
             share = len(index) / size if config.accumulate_reduction == "mean" else 1.0
             seen.append(self._backward(index, share))
             if config.clip_each == "micro-batch":
-                norm = self._clip()
+                norms.append(self._clip())
         self.engine.add_up_gradients(self.parameters)
         if config.clip_each == "step":
-            norm = self._clip()
+            norms.append(self._clip())
         self.optimiser.step()
+        # the largest of several: clipping by value makes 0.6 of infinity, and only the norm from before knows
+        norm = norms[0] if len(norms) == 1 else torch.stack(norms).amax()
         self.log.values.append(torch.cat([torch.stack(seen).mean(0), norm.reshape(1)]))
 
     def _backward(self, index: np.ndarray, share: float) -> Tensor:
@@ -139,6 +104,18 @@ class Stepper:
         with torch.no_grad():
             self.log.sums += torch.stack([torch.stack([term.sum, term.count]) for term in losses.values()])
             return torch.stack([*(term.value for term in losses.values()), loss]).detach()
+
+    def _largest_input(self, step: int) -> str:
+        """Name the largest feature value among the samples of a step: where an overflow most likely began."""
+        index = np.concatenate(self._steps[step])
+        batch, observed = collate(self.split, index), self.split.observed[index]
+        peaks = np.stack([x.abs().amax((1, 2)).numpy() for x in batch.features], axis=1)  # (samples, 3)
+        peaks = np.where(observed, peaks, 0.0)
+        row, m = np.unravel_index(peaks.argmax(), peaks.shape)
+        clip = self.split.ids[index[row]]
+        return (
+            f"the largest feature of its {len(index)} clips is {peaks.max():.1e}, {MODALITIES[m]} of {clip!r}"
+        )
 
     def _losses(self, index: np.ndarray) -> dict[str, Term]:
         batch = to_device(collate(self.split, index), self.engine.device)
@@ -175,7 +152,8 @@ def complete_task_term(model: DiCMoR, batch: Batch) -> Term:
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Move the features; masks, lengths and labels stay on the CPU, where looking costs no waiting."""
     if device.type != "cpu":
-        batch.features = tuple(x.pin_memory().to(device, non_blocking=True) for x in batch.features)
+        language, audio, vision = (x.pin_memory().to(device, non_blocking=True) for x in batch.features)
+        batch.features = (language, audio, vision)
     return batch
 
 

@@ -37,13 +37,12 @@ class LiveLanguage:
         self, encoder: LanguageEncoder, standardiser: dict[str, Any] | None, published_layout: bool
     ) -> None:
         self.encoder, self._published = encoder, published_layout
-        self._mean = self._sd = self._limit = None
+        self._frame: tuple[Tensor, Tensor] | None = None  # mean, standard deviation
+        self._limit: float | None = None
         if standardiser is not None:
             frame = Standardiser.from_dict(standardiser)
-            self._mean, self._sd = (
-                torch.from_numpy(x[0]).float().to(encoder.device) for x in (frame.mean, frame.sd)
-            )
-            self._limit = frame.limit
+            mean, sd = (torch.from_numpy(x[0]).float().to(encoder.device) for x in (frame.mean, frame.sd))
+            self._frame, self._limit = (mean, sd), frame.limit
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its language features computed from its tokens."""
@@ -54,9 +53,10 @@ class LiveLanguage:
 
     def _standardised(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(x - mean) / sd within the limit on valid steps, 0 elsewhere: `Standardiser`, differentiable."""
-        if self._mean is None:
+        if self._frame is None:
             return x
-        x = (x - self._mean) / self._sd
+        mean, sd = self._frame
+        x = (x - mean) / sd
         if self._limit is not None:
             x = x.clamp(-self._limit, self._limit)
         valid = torch.arange(x.shape[1]) < lengths[:, None]

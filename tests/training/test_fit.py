@@ -205,24 +205,6 @@ def test_non_finite_loss_is_named_and_the_checkpoint_stays(kit, data, tmp_path, 
     assert load_checkpoint(tmp_path)[1].state["stage"] == 2
 
 
-def test_hard_data_trains_or_stops_with_a_reason(kit, data):
-    """Constant, one-hot and huge features, a class absent, single steps, batches of one."""
-    train = data.train
-    rng = np.random.default_rng(0)
-    one_hot = np.eye(3, dtype=np.float32)[rng.integers(3, size=train.features[2].shape[:2])]
-    inside = np.arange(train.features[0].shape[1]) < train.lengths[:, :1]
-    language = np.where(inside[..., None], np.float32(7), np.float32(0)) * np.ones(4, np.float32)
-    hard = dataclasses.replace(
-        train,
-        features=(language, train.features[1] * np.float32(1e12), one_hot * inside[..., None]),
-        labels=np.full_like(train.labels, -3.0),
-    )
-    config = kit.settings(batch_size=1, stage1_epochs=1, stage2_epochs=1)
-    model, history = kit.train(dataclasses.replace(data, train=hard.select(np.arange(9))), config)
-    assert all(np.isfinite(value) for row in history.rows for k, value in row.items() if "pearson" not in k)
-    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
-
-
 def test_what_does_not_fit_together_is_refused(kit, data):
     from dicmor_lib.training import fit
 

@@ -1,82 +1,68 @@
-"""SIGKILL at any moment, also while a checkpoint is written: the resumed run ends with the same weights."""
+"""SIGKILL at any moment, also while a checkpoint is written: the resumed run ends as if nothing had happened."""
 
 from __future__ import annotations
 
-import os
+import json
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from dicmor_lib.training.checkpoint import read_state
-
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = """
-import sys
-import lightning_fabric
-sys.path[:0] = [{root!r}, {here!r}]
-from conftest import make_model, settings
-from dicmor_lib.data.oracle import Oracle
-from dicmor_lib.training import fit
-
-data = Oracle(dims=(4, 3, 3), time=6, mean_length=4, sizes=(48, 16, 16)).dataset(0)
-config = settings(stage1_epochs=20, stage2_epochs=40, plateau_patience=0, patience=0, learning_rate=0.05)
-print("ready", flush=True)
-fit(make_model(), data, config, out=sys.argv[1], resume=True, progress=False)
-"""
+MOMENTS = {"step": 9, "validation": 3, "row": 3, "write": 15, "operation": 30}
+"""At what a process kills itself, and how often that happens in about three epochs."""
 
 
-def start(tmp_path, out):
-    script = tmp_path / "train.py"
-    script.write_text(PROGRAM.format(root=str(ROOT), here=str(Path(__file__).parent)))
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-    assert process.stdout.readline() == "ready\n", process.stderr.read()
-    return process
+def assert_same_draws(journal: Path, whole_run: Path) -> None:
+    """Every epoch, also each that was trained twice, drew the same order, masks and dropout."""
+    lines, expected = (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for path in (journal, whole_run.with_suffix(".journal"))
+    )
+    assert len(expected) == 10 and len({tuple(line[2:]) for line in expected}) == 10
+    assert all(line in expected for line in lines)
+    assert [line for line in expected if line in lines] == expected
 
 
-def rows(out):
-    """How many epochs metrics.csv holds."""
-    record = out / "metrics.csv"
-    return max(0, record.read_text().count("\n") - 1) if record.exists() else 0
-
-
-def survive(tmp_path, kills, seed):
-    """Train with `kills` kills, up to three epochs apart; return the epochs after each, and the folder."""
-    rng, out, stood = random.Random(seed), tmp_path / "killed", []
-    for _ in range(kills):
-        aim = rows(out) + rng.randint(0, 3)
-        process = start(tmp_path, out)
-        began = time.monotonic()
-        while process.poll() is None and rows(out) < aim:
-            time.sleep(0.005)
-        epoch = (time.monotonic() - began) / max(1, aim)
-        time.sleep(rng.uniform(0.0, min(epoch, 2.0)))  # within an epoch, or while its checkpoint is written
-        process.send_signal(signal.SIGKILL)
-        if process.wait(300) == -signal.SIGKILL:
-            stood.append(rows(out))
-    process = start(tmp_path, out)
-    assert process.wait(900) == 0, process.stderr.read()
-    return stood, out
-
-
-def compare(kit, tmp_path, out):
-    whole = tmp_path / "whole"
-    process = start(tmp_path, whole)
-    assert process.wait(900) == 0, process.stderr.read()
-    for name in ("last", "previous", "best", "stage1"):
-        (one, tensors_one), (two, tensors_two) = (read_state(folder, name) for folder in (whole, out))
-        assert one == two and all(kit.identical(tensors_one[part], tensors_two[part]) for part in tensors_one)
+def test_killed_and_resumed(kit, victims, whole_run, tmp_path):
+    """The process kills itself at random points of its work, one of each kind, and is started again each time."""
+    rng, out, journal = random.Random(0), tmp_path / "run", tmp_path / "journal"
+    for what in rng.sample(list(MOMENTS), len(MOMENTS)):
+        job = victims.job(out, journal=str(journal), die=[what, rng.randint(1, MOMENTS[what])])
+        assert victims.run(job) == -signal.SIGKILL, what
+    assert victims.run(victims.job(out, journal=str(journal))) == 0
+    kit.assert_same_folder(whole_run, out)
+    assert_same_draws(journal, whole_run)
 
 
 @pytest.mark.slow
-def test_twenty_kills(kit, tmp_path):
-    stood, out = survive(tmp_path, 20, seed=0)
-    compare(kit, tmp_path, out)
-    print(f"epochs after each of {len(stood)} kills: {stood}")
-    assert len(stood) >= 15 and len(set(stood)) >= 10
+@pytest.mark.parametrize("within", [False, True], ids=["from outside", "within a write"])
+def test_ten_kills_of_fresh_processes(kit, victims, tmp_path, within):
+    """From outside at random times (files are written slowly, so as to be met), or by itself within a file's write."""
+    rng, out, whole = random.Random(int(within)), tmp_path / "run", tmp_path / "whole"
+    journal, phase = tmp_path / "whole.journal", tmp_path / "phase"
+    epochs = ["--stage1-epochs", "15", "--stage2-epochs", "25"]
+    assert victims.run(victims.job(whole, *epochs, journal=str(journal))) == 0
+    hits: list[str] = []
+    for kill in range(10):
+        phase.write_text("")
+        special = {"die": ["write", rng.randint(1, 15)]} if within else {"slow": 0.004}
+        job = victims.job(out, *epochs, journal=str(tmp_path / "journal"), phase=str(phase), **special)
+        process = victims.fresh(json.dumps(job))
+        if not within:
+            while process.poll() is None and not phase.read_text().strip("\0 "):
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.0, 4.0))
+            process.kill()
+        assert process.wait(600) == -signal.SIGKILL, "it was over before"
+        hits.append(phase.read_text().strip("\0 "))
+        done = len(kit.record(out)) if (out / "metrics.csv").exists() else 0
+        print(f"kill {kill + 1}: {hits[-1]}, after {done} epochs")
+    assert victims.fresh(json.dumps(victims.job(out, *epochs))).wait(900) == 0
+    kit.assert_same_folder(whole, out)
+    drawn, expected = (set(path.read_text().splitlines()) for path in (tmp_path / "journal", journal))
+    assert drawn <= expected and len(expected) == 40
+    print(f"{len(hits)} kills survived: {Counter(hits)}")
+    assert not within or all(hit.startswith("writing") for hit in hits)

@@ -77,14 +77,72 @@ def test_resuming_a_finished_run_changes_nothing(kit, data, whole, tmp_path):
     assert kit.identical(model, load_checkpoint(whole)[0])
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "optimiser.safetensors", "state.json"])
-def test_a_damaged_last_checkpoint_falls_back_and_says_so(kit, data, whole, tmp_path, file):
-    interrupt(kit, data, tmp_path, 2, 2)
-    path = tmp_path / "last" / file
-    path.write_bytes(path.read_bytes()[:-7])
-    _, history = resume(kit, data, tmp_path)
-    assert "damaged" in history.notices[0] and "the one before" in history.notices[0]
-    assert_same_run(kit, whole, tmp_path)
+@pytest.fixture(scope="module")
+def interrupted(kit, data, tmp_path_factory):
+    """A run that stands at epoch 2 of stage 2."""
+    folder = tmp_path_factory.mktemp("interrupted") / "run"
+    interrupt(kit, data, folder, 2, 2)
+    return folder
+
+
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "one bit": lambda path: path.write_bytes(flip(path.read_bytes())),
+    "empty": lambda path: path.write_bytes(b""),
+    "missing": lambda path: path.unlink(),
+}
+
+
+def flip(content: bytes) -> bytes:
+    """One bit in the middle is another."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.safetensors", "truncated"),
+        ("model.safetensors", "one bit"),
+        ("optimiser.safetensors", "one bit"),
+        ("optimiser.safetensors", "missing"),  # half of the pair
+        ("state.json", "empty"),
+        ("state.json", "one bit"),
+    ],
+)
+def test_a_damaged_last_checkpoint_falls_back_and_says_so(
+    kit, data, whole, interrupted, tmp_path, file, damage
+):
+    folder = shutil.copytree(interrupted, tmp_path / "run")
+    DAMAGE[damage](folder / "last" / file)
+    _, history = resume(kit, data, folder)
+    (notice,) = history.notices
+    assert f"the checkpoint {folder / 'last'} is damaged: " in notice and "\n" not in notice
+    assert f"the run goes on from the one before ({folder / 'previous'})" in notice
+    assert f"the damaged one is kept as {folder / 'damaged'}" in notice
+    assert (file in notice) or file == "state.json"
+    assert (folder / "damaged" / file).exists() == (damage != "missing")
+    assert_same_run(kit, whole, folder)
+
+
+def test_death_after_a_fallback(kit, data, whole, interrupted, tmp_path):
+    """The damaged checkpoint never takes the place of the one that the run went on from."""
+    for operation in range(11, 20):  # the first checkpoint that is written then, and its swap
+        folder = shutil.copytree(interrupted, tmp_path / f"run{operation}")
+        DAMAGE["truncated"](folder / "last" / "model.safetensors")
+        with pytest.MonkeyPatch.context() as patch:
+            kit.stop_at(patch, operation)
+            with pytest.raises(kit.Killed):
+                resume(kit, data, folder)
+        found = []
+        for name in ("last", "previous"):
+            try:
+                found.append(read_state(folder, name)[0]["epoch"])
+            except CheckpointError:
+                pass
+        assert found and max(found) in (1, 2), operation
+    resume(kit, data, folder)
+    assert_same_run(kit, whole, folder)
 
 
 def test_death_during_a_swap(kit, data, whole, tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from dicmor_lib import available_mask
 from dicmor_lib.data.dataset import collate
+from dicmor_lib.errors import TrainingError
 from dicmor_lib.objective import objective
 from dicmor_lib.training.engine import launch
 from dicmor_lib.training.steps import Stepper, micro_batches
@@ -84,3 +85,25 @@ def test_clipping(kit, data, clip_each):
     _, value, _ = gradients(kit, data, kit.settings(**base, clip="value", clip_amount=1e-3))
     assert plain.norm() > 0.1 and norm.norm() <= 0.0101 and value.abs().max() <= 1.0001e-3
     assert log.means()["gradient_norm"] > 0.0101  # reported from before clipping
+
+
+@pytest.mark.parametrize("clip", ["norm", "value", "none"])
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_no_clipping_hides_a_gradient_that_is_not_finite(kit, data, monkeypatch, clip, bad):
+    """Also in the first of several micro-batches, where clipping by value would make a harmless 0.6 of infinity."""
+    config = kit.settings(batch_size=8, accumulate=3, clip=clip, clip_amount=0.6, clip_each="micro-batch")
+    backward = Stepper._backward
+
+    def once(self, index, share):
+        seen = backward(self, index, share)
+        if index[0] == 0:
+            self.parameters[0].grad[0] = bad
+        return seen
+
+    monkeypatch.setattr(Stepper, "_backward", once)
+    model, _, log = gradients(kit, data, config)
+    with pytest.raises(TrainingError, match="'gradient_norm' stopped being finite .*largest term is 'task'"):
+        log.check_finite(1, 1)
+    if clip == "value" and bad == float("inf"):  # nothing else would have shown it
+        assert torch.isfinite(log.values[0][:-1]).all()
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
