@@ -154,6 +154,6 @@ def _check_finite(features: tuple[Tensor, ...]) -> None:
     for name, x in zip(MODALITIES, features):
         if x.device.type == "cpu" and not bool(torch.isfinite(x.sum())):
             raise DataError(
-                f"the {name} features hold NaN or infinity where they are read; "
+                f"the {name} features hold NaN, infinity or values too large to add up where they are read; "
                 "clean them (dicmor_lib.data does) or mark the modality as not available"
             )

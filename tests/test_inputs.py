@@ -99,12 +99,12 @@ REFUSED = {
     "NaN": (
         dict(features=filled(1, float("nan"))),
         DataError,
-        "the audio features hold NaN or infinity where they are read",
+        "the audio features hold NaN, infinity or values too large to add up where they are read",
     ),
     "infinity": (
         dict(features=filled(2, float("-inf"))),
         DataError,
-        "the vision features hold NaN or infinity",
+        "the vision features hold NaN, infinity",
     ),
     "lengths of floats": (
         dict(lengths=torch.ones(3, 3)),
