@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         return args.run(args) or 0
     except DicmorError as problem:
         if is_first_process():
-            print(f"dicmor: {' '.join(str(problem).split())}", file=sys.stderr)
+            print(f"dicmor: {_one_line(problem)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if is_first_process():
@@ -77,6 +77,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _one_line(problem: DicmorError) -> str:
+    """The message without line breaks, and without what a file may hold to steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(problem).split()))
 
 
 class _Version(argparse.Action):

@@ -7,7 +7,7 @@ published code differs from the paper's mathematics; the defaults are ours, and
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -174,7 +174,9 @@ class DiCMoRConfig(Settings):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    )
 
 
 _SIZES: tuple[str, ...] = ("kernel_size", "hidden", "flow_width", "flow_layers", "rcab_width", "rcab_blocks")

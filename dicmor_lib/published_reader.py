@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
+import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dicmor_lib.blocks.grouped import GroupedConv1d, GroupedLayerNorm, GroupedLinear
+from dicmor_lib.data.files import show
 from dicmor_lib.errors import CheckpointError
 
 OPTIONAL_GROUPS = ("flow", "prior", "rec", "cat")
@@ -31,38 +33,42 @@ def read_published(source: Mapping[str, Any] | str | Path) -> dict[str, Tensor]:
     for name, value in source.items():
         try:
             state[str(name).removeprefix("module.").removeprefix("Model.")] = torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             raise CheckpointError(
-                f"{name} of the published checkpoint is a {type(value).__name__}, not a tensor"
+                f"{show(name)} of the published checkpoint is a {type(value).__name__}, not a tensor; give a state dict"
             ) from None
     return state
 
 
 def _read_file(path: Path) -> Mapping[str, Any]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # torch wonders about the protocol of a pickle that it then refuses
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(
             f"there is no published checkpoint at {path}; give the path of its .pth file"
         ) from None
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-    ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # noqa: BLE001  the unpickler raises a dozen kinds on bytes that make no sense
         raise CheckpointError(
-            f"{path} is not a file of weights only, nothing of it was run ({reason[:150]})"
+            f"{path} is not a file of weights only, nothing of it was run ({_reason(error)}); give the .pth file of "
+            "a published DiCMoR checkpoint"
         ) from None
     if not isinstance(loaded, Mapping):
         raise CheckpointError(
             f"{path} holds a {type(loaded).__name__}, not a dictionary of parameters by name"
         )
     return loaded
+
+
+def _reason(error: Exception) -> str:
+    """What was wrong with a file, without torch's advice on how to read it all the same."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    asked = re.search(r"GLOBAL (\S{1,80})", str(error))
+    return f"it asks for {show(asked[1])}" if asked else "it holds something else"
 
 
 class PublishedReader:

@@ -117,3 +117,8 @@ def test_unknown_names_are_named():
         DiCMoRConfig.from_dict({"hidden": 32, "width": 3, "depth": 1})
     with pytest.raises(ConfigError, match="no preset 'big'; choose one of tiny, mosi, mosei"):
         DiCMoRConfig.preset("big")
+
+
+def test_a_number_too_large_for_a_float_is_refused():
+    with pytest.raises(ConfigError, match="distance_weight is 1000"):
+        DiCMoRConfig.tiny(distance_weight=10**400)

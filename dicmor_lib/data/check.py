@@ -184,7 +184,7 @@ def render(report: CheckReport) -> str:
     return "\n".join(lines)
 
 
-_SEQUENCE_HEAD = ("split", "modality", "N x T x d", "type", "NaN/inf", "absent")
+_SEQUENCE_HEAD: tuple[str, ...] = ("split", "modality", "N x T x d", "type", "NaN/inf", "absent")
 _SEQUENCE_HEAD += ("lengths min/med/max", "stored right", "padding", "zero steps inside")
 _LABEL_HEAD = (
     "split",
@@ -198,7 +198,7 @@ _LABEL_HEAD = (
 
 
 def _sequence_rows(reading: ReadReport) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for split_name, split in reading.splits.items():
         for name, found in zip(MODALITIES, split.modalities):
             shape = " x ".join(map(str, found.shape)) if found.shape else "not in the file"

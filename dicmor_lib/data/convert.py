@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -105,6 +105,10 @@ def _partial(store: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _append(handle: BinaryIO, x: np.ndarray) -> None:
+    handle.write(x.data)
+
+
 def _fingerprint(source: Path) -> tuple[int, int]:
     found = os.stat(source)
     return found.st_size, found.st_mtime_ns
@@ -121,7 +125,7 @@ def _write(source: Path, folder: Path) -> dict[str, Any]:
         _refuse_full_disk(folder, 4 * value.size)
         with open(folder / split / f"{key}.npy", "wb") as handle:
             _header(handle, value.shape, np.float32)
-            spans = clean(value, lambda rows, x: handle.write(x.data))
+            spans = clean(value, lambda rows, x: _append(handle, x))
             _through(handle)
         return nothing, spans
 

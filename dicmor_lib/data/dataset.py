@@ -67,7 +67,8 @@ class Split:
     @property
     def feature_dims(self) -> tuple[int, int, int]:
         """Channels of (language, audio, vision)."""
-        return tuple(x.shape[2] for x in self.features)  # type: ignore[return-value]
+        language, audio, vision = (x.shape[2] for x in self.features)
+        return language, audio, vision
 
     def select(self, index: np.ndarray | Sequence[int]) -> Split:
         """The samples at `index` (positions, or a bool mask of N), in that order; what is on disk stays there."""
@@ -112,7 +113,8 @@ class MultimodalData:
 
     def replace_splits(self, splits: dict[str, Split]) -> MultimodalData:
         """The same data set with other splits."""
-        return dataclasses.replace(self, **splits)
+        changes: dict[str, Any] = dict(splits)
+        return dataclasses.replace(self, **changes)
 
 
 @dataclass
@@ -148,6 +150,12 @@ class Batch:
 def collate(split: Split, index: np.ndarray | Sequence[int]) -> Batch:
     """The samples at `index` of a split as one batch.
 
+    >>> from dicmor_lib.data import Oracle
+    >>> train = Oracle(sizes=(8, 1, 1)).dataset().train
+    >>> batch = collate(train, [0, 3])
+    >>> batch.features[0].shape, batch.lengths.amax(dim=1)  # padded to the longer of the two
+    (torch.Size([2, 8, 8]), tensor([6, 8]))
+
     Raises:
         DataError: if `index` is empty.
         ShapeError: if it points outside the split.
@@ -157,7 +165,8 @@ def collate(split: Split, index: np.ndarray | Sequence[int]) -> Batch:
         raise DataError("a batch needs at least one sample; the split or the selection is empty")
     if index.min() < 0 or index.max() >= len(split):
         raise ShapeError(
-            f"the index {index.min()}..{index.max()} points outside a split of {len(split)} samples"
+            f"the index {index.min()}..{index.max()} points outside a split of {len(split)} samples; "
+            f"give positions from 0 to {len(split) - 1}"
         )
     lengths = split.lengths[index]
     time = max(int(lengths.max()), 1)
@@ -182,7 +191,13 @@ def _padded(x: Features, index: np.ndarray, time: int) -> Tensor:
 def batches(
     split: Split, batch_size: int, order: np.ndarray | Sequence[int] | None = None
 ) -> Iterator[Batch]:
-    """The split in batches of `batch_size` (the last may be smaller), in the given `order` of positions."""
+    """The split in batches of `batch_size` (the last may be smaller), in the given `order` of positions.
+
+    >>> from dicmor_lib.data import Oracle
+    >>> train = Oracle(sizes=(8, 1, 1)).dataset().train
+    >>> [len(batch) for batch in batches(train, batch_size=3)]
+    [3, 3, 2]
+    """
     if batch_size < 1:
         raise ShapeError(f"the batch size is {batch_size}; it must be at least 1")
     order = np.arange(len(split)) if order is None else np.asarray(order, dtype=np.int64)

@@ -15,7 +15,9 @@ ID_LENGTH = 200
 
 def _is_number(value: object) -> bool:
     """A real number of ordinary size. Only flat lists are converted: nested ones can be made to explode."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and (value != value or abs(value) < 2**31)
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(
+        value != value or -(2**31) < value < 2**31
+    )
 
 
 def read_labels(value: object, ids: list[str] | None, where: str) -> np.ndarray:

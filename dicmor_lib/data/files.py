@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from dicmor_lib.errors import DataError
 
@@ -26,7 +26,7 @@ def show(value: object, limit: int = 80) -> str:
 
 
 @contextmanager
-def open_data_file(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int]]:
+def open_data_file(path: str | os.PathLike[str]) -> Iterator[tuple[BufferedReader, int]]:
     """Open a regular, non-empty file for reading; gives the handle and the size in bytes.
 
     Raises:

@@ -63,7 +63,7 @@ def _pickle_splits(content: dict, name: str) -> RawFile:
             raise DataError(f"{name} has no split {split!r}{it_has(content)}; expected train, valid and test")
         if not isinstance(content[split], dict):
             raise DataError(
-                f"{name}: split {split!r} is a {type(content[split]).__name__}, not a dict of arrays"
+                f"{name}: split {split!r} is a {type(content[split]).__name__}, not a dict of arrays; write the file as `dicmor_lib.data.readers` describes"
             )
         splits[split] = dict(content[split])
     mmsa = LABEL_KEYS[0] in splits["train"]

@@ -46,6 +46,9 @@ DICMOR_SCHEDULE = {
 def missing_count_shares(protocol: str, rate: float) -> tuple[float, float, float]:
     """Shares of samples with (none, one, two) modalities missing; they sum to 1.
 
+    >>> missing_count_shares("dicmor", 0.5)
+    (0.2, 0.1, 0.7)
+
     Raises:
         ConfigError: unknown protocol, rate outside [0, 1], or a rate that the schedule does not define.
     """
@@ -102,6 +105,10 @@ def missing_masks(
     How many samples lack none, one or two modalities is exact (largest remainder), so that draws differ only
     in who lacks what; order and choice of modalities are uniform and depend on `seed` alone.
 
+    >>> masks = missing_masks("independent", 0.5, n=700, seed=0)
+    >>> masks.shape, int((masks.sum(axis=1) == 1).sum())  # three in seven keep one modality only
+    ((700, 3), 300)
+
     Args:
         protocol: one of `PROTOCOLS`; "fixed-l", "fixed-la" ... (the pattern that every sample gets); or
             "frames", which gives (n, time, 3), see `frame_masks`.
@@ -133,7 +140,12 @@ def missing_masks(
 
 
 def fixed_masks(pattern: str, n: int) -> np.ndarray:
-    """Available masks (n, 3) bool that give every sample the same pattern ("l", "av" ...)."""
+    """Available masks (n, 3) bool that give every sample the same pattern ("l", "av" ...).
+
+    >>> fixed_masks("av", 2)
+    array([[False,  True,  True],
+           [False,  True,  True]])
+    """
     _generator(n, 0)
     return np.tile(np.array(pattern_mask(pattern)), (n, 1))
 
@@ -206,7 +218,11 @@ def realised_shares(masks: np.ndarray) -> dict[str, float]:
 
 
 def mask_hash(masks: np.ndarray) -> str:
-    """Twelve hexadecimal digits that name a mask array: SHA-256 over its shape and bits."""
+    """Twelve hexadecimal digits that name a mask array: SHA-256 over its shape and bits.
+
+    >>> mask_hash(fixed_masks("av", 2))
+    'cd46977e64dd'
+    """
     masks = np.ascontiguousarray(masks, dtype=bool)
     content = ",".join(map(str, masks.shape)).encode() + b":" + np.packbits(masks).tobytes()
     return hashlib.sha256(content).hexdigest()[:12]

@@ -19,6 +19,11 @@ def mix_in(data: MultimodalData, extra: MultimodalData) -> MultimodalData:
     A modality that `extra` does not have takes the channels of `data` and is not observed. Mix before
     standardising. Features of a store stay on disk.
 
+    >>> from dicmor_lib.data import Oracle
+    >>> data, extra = (Oracle(sizes=sizes).dataset() for sizes in ((8, 2, 2), (5, 0, 0)))
+    >>> {name: len(split) for name, split in mix_in(data, extra).splits.items()}
+    {'train': 13, 'valid': 2, 'test': 2}
+
     Raises:
         ShapeError: if a modality has another number of channels in `extra`.
         DataError: if a clip of `extra` has the id of a clip of valid or test, which must not be trained on.

@@ -20,6 +20,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -111,7 +112,7 @@ class Oracle:
             raise ConfigError(
                 f"unobserved_share ({unobserved_share}) must be in [0, 1] and the seed ({seed}) at least 0"
             )
-        splits = {}
+        splits: dict[str, Any] = {}
         for stream, (name, size) in enumerate(zip(("train", "valid", "test"), sizes), start=4):
             rng = np.random.default_rng([seed, stream])
             draw = draw_clips(self.law, self.mean_length, size, rng)

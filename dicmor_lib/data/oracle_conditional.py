@@ -95,7 +95,7 @@ def _clip_lengths(lengths: np.ndarray, available: np.ndarray, time: int) -> np.n
         longest = np.where(available, lengths, 0).max(1)
         if (available & (lengths != longest[:, None])).any():
             raise ShapeError(
-                "the modalities of one clip have different lengths; clips of the oracle have one length"
+                "the modalities of one clip have different lengths; give clips of the oracle, which have one length"
             )
         lengths = longest
     if lengths.shape != (len(available),) or (lengths < 1).any() or (lengths > time).any():

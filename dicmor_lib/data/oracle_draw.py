@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +57,9 @@ def make_split(draw: Draw, name: str, unobserved_share: float, rng: np.random.Ge
     observed = np.ones((n, 3), bool)
     incomplete = rng.permutation(n)[: round(unobserved_share * n)]
     observed[incomplete, np.arange(len(incomplete)) % 3] = False
+    language, audio, vision = (x * observed[:, m, None, None] for m, x in enumerate(draw.features))
     return Split(
-        features=tuple(x * observed[:, m, None, None] for m, x in enumerate(draw.features)),
+        features=(language, audio, vision),
         lengths=draw.lengths[:, None] * observed,
         observed=observed,
         labels=draw.labels,
@@ -88,7 +89,9 @@ def _columns(lengths: np.ndarray) -> np.ndarray:
     return np.tile(lengths, (3, 1)) if lengths.ndim == 1 else lengths.T
 
 
-def _at_valid_steps(function, x: np.ndarray, lengths: np.ndarray, name: str, size: int) -> np.ndarray:
+def _at_valid_steps(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, lengths: np.ndarray, name: str, size: int
+) -> np.ndarray:
     x = np.asarray(x)
     if x.ndim != 3 or x.shape[2] != size or lengths.shape != (len(x),):
         raise ShapeError(

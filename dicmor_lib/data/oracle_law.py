@@ -70,7 +70,11 @@ def make_law(
 ) -> Law:
     """The law with these settings of `Oracle`."""
     edges = np.cumsum([0, *dims])
-    slices = tuple(slice(int(lo), int(hi)) for lo, hi in zip(edges, edges[1:]))
+    first, second, third = (slice(int(lo), int(hi)) for lo, hi in zip(edges, edges[1:]))
+    slices = (first, second, third)
+    language, audio, vision = (
+        Warp.draw(d, nonlinearity, np.random.default_rng([seed, m])) for m, d in enumerate(dims)
+    )
     steps = np.arange(time)
     factor = np.linalg.cholesky(correlation ** np.abs(steps[:, None] - steps))
     return Law(
@@ -80,7 +84,7 @@ def make_law(
         course=1 - 0.5 * np.exp(-steps / 3),  # sentiment builds up over the first steps of a clip
         time_factor=factor,
         time_whitening=np.linalg.inv(factor),
-        warps=tuple(Warp.draw(d, nonlinearity, np.random.default_rng([seed, m])) for m, d in enumerate(dims)),
+        warps=(language, audio, vision),
     )
 
 

@@ -14,7 +14,7 @@ from dicmor_lib.data.report import PADDING_SIDES
 
 def valid_span(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First non-zero step and length of each sequence in x (N, T, d), both (N,) int64; (0, 0) if all zero."""
-    nonzero = x.any(axis=2)  # (N, T)
+    nonzero = np.any(x, axis=2)  # (N, T)
     exists = nonzero.any(axis=1)
     if x.shape[1] == 0:
         return np.zeros(len(x), np.int64), np.zeros(len(x), np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +117,7 @@ def match_dims(parts: dict[str, Part], name: str) -> None:
         if len(set(dims.values())) > 1:
             found = ", ".join(f"{dim} in {split}" for split, dim in dims.items())
             raise DataError(
-                f"{name}: {key!r} has a different number of channels from split to split ({found})"
+                f"{name}: {key!r} has a different number of channels from split to split ({found}); write all splits with one extractor"
             )
         for part in parts.values():
             if dims and not part.features[m].shape[2]:
@@ -144,7 +144,7 @@ def put_together(
     )
 
 
-def all_steps(shapes: list[tuple[int, ...]]) -> np.ndarray:
+def all_steps(shapes: Sequence[tuple[int, ...]]) -> np.ndarray:
     """Lengths (N, 3) in the published layout: T for every sequence of a modality that the file has."""
     return np.repeat([[shape[1] for shape in shapes]], shapes[0][0], axis=0).astype(np.int64)
 
@@ -162,7 +162,7 @@ def in_memory(shift: bool) -> Clean:
 def to_split(part: Part, published_layout: bool) -> Split:
     """The split without the samples in which nothing is observed, counted in its report; reuses the arrays."""
     lengths = all_steps([x.shape for x in part.features]) if published_layout else part.length
-    kept = (lengths > 0).any(axis=1)
+    kept = np.any(lengths > 0, axis=1)
     part.report.dropped = int((~kept).sum())
     if not kept.all():
         for m, x in enumerate(part.features):

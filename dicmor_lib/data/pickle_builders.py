@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -64,7 +64,9 @@ class Pending:
         return self.value
 
 
-def make_array(shape: object, dtype: np.dtype, order: str, data: object, budget: Budget) -> np.ndarray:
+def make_array(
+    shape: object, dtype: np.dtype, order: Literal["C", "F"], data: object, budget: Budget
+) -> np.ndarray:
     """An array over `data`, not a copy: exactly the right bytes or, for dtype object, a list of text and numbers."""
     if not isinstance(shape, tuple) or len(shape) > 32:
         raise Damaged("a shape that is not a tuple of at most 32 sizes")
@@ -113,10 +115,10 @@ def _dtype(args: tuple, budget: Budget) -> Pending:
 
     def fill(state: tuple, budget: Budget) -> np.dtype:
         version, byte_order, *structure = state[:5]
-        byte_order = byte_order.decode("ascii") if isinstance(byte_order, bytes) else byte_order
-        if version not in (3, 4) or byte_order not in ("<", ">", "|", "=") or structure != [None, None, None]:
+        order: Any = byte_order.decode("ascii") if isinstance(byte_order, bytes) else byte_order
+        if version not in (3, 4) or order not in ("<", ">", "|", "=") or structure != [None, None, None]:
             raise Damaged("a NumPy type with a structure")
-        return dtype.newbyteorder("<" if byte_order == "=" else byte_order)
+        return dtype.newbyteorder("<" if order == "=" else order)
 
     return Pending(fill, dtype)
 
@@ -143,7 +145,7 @@ def _frombuffer(args: tuple, budget: Budget) -> np.ndarray:
     return make_array(shape, plain_dtype(dtype), "F" if order == "F" else "C", data, budget)
 
 
-def _scalar(args: tuple, budget: Budget) -> np.generic:
+def _scalar(args: tuple, budget: Budget) -> Any:
     """`numpy._core.multiarray.scalar(dtype, data)`."""
     return make_array((), plain_dtype(args[0]), "C", args[1], budget)[()]
 

@@ -113,7 +113,7 @@ def _quoted(source: Source) -> str | bytes | memoryview:
     line = source.line().rstrip(b"\r")
     if len(line) < 2 or line[0] != line[-1] or line[:1] not in (b"'", b'"'):
         raise Damaged("a string without quotes")
-    return _python2_string(codecs.escape_decode(line[1:-1])[0])  # type: ignore[attr-defined]
+    return _python2_string(codecs.escape_decode(line[1:-1])[0])
 
 
 def _decimal(source: Source) -> int | bool:

@@ -44,6 +44,15 @@ def read(path: str | os.PathLike[str], *, published_layout: bool = False) -> Mul
 
     A file is read into memory, once: about 4 bytes per value. The features of a store stay on disk.
 
+    >>> import tempfile
+    >>> import numpy as np
+    >>> clips = {"audio": np.ones((4, 20, 5)), "vision": np.ones((4, 20, 6)), "regression_labels": np.zeros(4)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/clips.npz", **clips)
+    ...     data = read(f"{folder}/clips.npz")
+    >>> len(data.train), data.feature_dims, data.train.observed[0]  # a file without language
+    (4, (0, 5, 6), array([False,  True,  True]))
+
     published_layout: read as the published code does: nothing is shifted, every length is T, all is observed.
 
     Raises:

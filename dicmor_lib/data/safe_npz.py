@@ -10,7 +10,7 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -96,7 +96,10 @@ def write_npz(path: str | os.PathLike[str], data: MultimodalData) -> None:
     Raises:
         DataError: if the file cannot be written.
     """
-    arrays = {"about/synthetic": np.array([data.synthetic]), "about/source": np.array([data.source])}
+    arrays: dict[str, Any] = {
+        "about/synthetic": np.array([data.synthetic]),
+        "about/source": np.array([data.source]),
+    }
     for split_name, split in data.splits.items():
         for key, x in zip(("text", "audio", "vision"), split.features):
             if x.shape[1] and x.shape[2]:

@@ -27,6 +27,13 @@ class Standardiser:
     training has sd 1, so that it becomes 0 instead of noise.
     limit: values beyond +-limit are set to it; None: none are. Audio features of MOSI and ICT-MMMO hold single
     values some 50 deviations out, which the inverse of a flow would amplify without bound. `clipped` counts them.
+
+    >>> from dicmor_lib.data import Oracle
+    >>> data = Oracle(sizes=(40, 10, 10)).dataset()
+    >>> standardiser = Standardiser.fit(data)  # on the training split alone
+    >>> audio, lengths = standardiser.apply(data).train.features[1], data.train.lengths[:, 1]
+    >>> round(float(audio.sum() / lengths.sum()), 5) == 0  # mean of the valid steps; padding is 0
+    True
     """
 
     mean: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -99,7 +106,7 @@ class Standardiser:
             limit = None if values["limit"] is None else float(values["limit"])
         except (KeyError, TypeError, ValueError):
             raise DataError(
-                "the standardiser is not stored as three lists of numbers each for mean and sd, and a limit"
+                "the standardiser is not stored as three lists of numbers each for mean and sd, and a limit; restore config.json or train again"
             ) from None
         good = all(
             len(a) == len(b) and np.isfinite(a).all() and np.isfinite(b).all() and (b > 0).all()
@@ -107,7 +114,7 @@ class Standardiser:
         )
         if not good or (limit is not None and not limit > 0):
             raise DataError(
-                "the stored standardiser has values that are not finite means, positive deviations and a limit above 0"
+                "the stored standardiser has values that are not finite means, positive deviations and a limit above 0; restore config.json or train again"
             )
         return cls(mean, sd, limit)
 

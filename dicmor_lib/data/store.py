@@ -193,9 +193,9 @@ class _Opening:
 
 def _shapes(values: dict[str, Any]) -> list[tuple[int, int, int]]:
     """Three shapes (N, T, d) of one N."""
-    shapes = [tuple(shape) for shape in values["shapes"]]
+    shapes: list[tuple[int, int, int]] = [tuple(shape) for shape in values["shapes"]]  # checked just below
     sizes = [size for shape in shapes for size in shape]
     good = len(shapes) == 3 and all(len(shape) == 3 and shape[0] == shapes[0][0] for shape in shapes)
     if not good or not all(type(size) is int and 0 <= size < 2**40 for size in sizes):
         raise ValueError("not three shapes")
-    return shapes  # type: ignore[return-value]
+    return shapes

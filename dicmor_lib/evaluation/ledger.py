@@ -106,7 +106,7 @@ class Ledger:
         ledger = cls()
         try:
             ledger.configs = dict(json.loads((folder / "configs.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as problem:
+        except (OSError, ValueError, TypeError, RecursionError) as problem:
             raise DataError(f"{folder / 'configs.json'} is not part of a ledger: {problem}") from None
         for where, cells in _lines(folder / "runs.csv", RUN_COLUMNS):
             ledger._read_run(where, cells)
@@ -121,7 +121,7 @@ class Ledger:
     def _read_run(self, where: str, cells: dict[str, str]) -> None:
         known = cells.pop("run")
         clips, seconds = (_number(cells[name], name, where) for name in ("clips", "seconds"))
-        if not clips >= 1 or clips != int(clips):
+        if not (clips >= 1 and clips.is_integer()):
             raise DataError(f"{where}: clips is {cells['clips']!r}; it must be a whole number of at least 1")
         run = Run(**(cells | {"clips": int(clips), "seconds": seconds}))  # type: ignore[arg-type]
         if run.selected_on != "valid":

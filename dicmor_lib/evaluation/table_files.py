@@ -98,7 +98,7 @@ def read_json(path: Path) -> EvaluationTable:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         rows = [Row(**(row | {"metrics": _estimates(row["metrics"])})) for row in content["rows"]]
         return EvaluationTable(tuple(rows), content["info"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} is not a saved table of results: {error}") from error

@@ -8,6 +8,8 @@ when the run was resumed is kept as damaged/.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from dicmor_lib.config import DiCMoRConfig
-from dicmor_lib.errors import CheckpointError, ConfigError
+from dicmor_lib.errors import CheckpointError
 from dicmor_lib.training.atomic import find, sha256, write_file, write_folder
 from dicmor_lib.training.config import TrainConfig
 
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
     from dicmor_lib.data.standardise import Standardiser
 
 FORMAT = 1
+MAX_PARAMETERS, MAX_LAYERS = 2**28, 1000
+"""Of a model that config.json may ask for: 1 GB of weights; the largest preset has 15 million parameters."""
+FILES = {f"{part}.safetensors" for part in ("model", "optimiser", "encoder")}
+"""What a checkpoint may hold beside state.json."""
+TEXTS, SECTIONS = (
+    ("path", "extra_train", "preset", "source", "sha256"),
+    ("standardiser", "language", "stage1"),
+)
+"""Entries of the data section of config.json that are text, or dictionaries, or null."""
 LAST, PREVIOUS, BEST, STAGE1 = "last", "previous", "best", "stage1"
 Tensors = dict[str, Tensor]
 
@@ -100,25 +111,58 @@ def read_config(folder: Path) -> tuple[DiCMoRConfig, TrainConfig, dict[str, Any]
     """
     path = folder / "config.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_read(path))
         if content["format"] != FORMAT:
             raise CheckpointError(
                 f"{path} has format {content['format']!r}, dicmor_lib reads {FORMAT}; update dicmor_lib"
             )
-        return (
-            DiCMoRConfig.from_dict(content["model"]),
-            TrainConfig.from_dict(content["training"]),
-            dict(content["data"]),
-        )
+        model, data = DiCMoRConfig.from_dict(content["model"]), dict(content["data"])
+        _check_size(model)
+        _check_data(data)
+        return model, TrainConfig.from_dict(content["training"]), data
     except OSError as problem:
         raise CheckpointError(
             f"{folder} holds no training run ({path.name}: {problem.strerror}); give the folder that "
             "'dicmor train --out' wrote"
         ) from problem
-    except (ValueError, KeyError, TypeError, ConfigError) as problem:
-        if isinstance(problem, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} is damaged ({problem}); restore it or train again") from problem
+    except CheckpointError:
+        raise
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as problem:
+        reason = " ".join(str(problem).split())[:300]
+        raise CheckpointError(f"{path} is damaged ({reason}); restore it or train again") from problem
+
+
+def _read(path: Path) -> bytes:
+    """The content of a regular file; a pipe or a device would never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path.name} is not a regular file")
+    return path.read_bytes()
+
+
+def _check_size(c: DiCMoRConfig) -> None:
+    """Raise `ValueError` if a model would fill the memory before its weights could be compared with the stored ones."""
+    fusion = (6 + 3 * 4) * 12 * c.fusion_layers * c.hidden**2 + 2 * (6 * c.hidden) ** 2
+    flow = 3 * c.flow_layers * c.flow_width * (c.hidden + c.flow_width)
+    recovery = 3 * c.rcab_blocks * 2 * 3 * c.rcab_width**2
+    parameters = c.kernel_size * sum(c.feature_dims) * c.hidden + fusion + flow + recovery
+    layers = max(c.flow_layers, c.fusion_layers, c.rcab_blocks)
+    if parameters > MAX_PARAMETERS or layers > MAX_LAYERS:
+        raise ValueError(
+            f"a model of more than {MAX_PARAMETERS:,} parameters or {MAX_LAYERS:,} layers of a kind"
+        )
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    """Raise `ValueError` if an entry of the data section is of a kind that is never written."""
+    sections = [data.get(name) for name in SECTIONS]
+    if not all(section is None or isinstance(section, dict) for section in sections):
+        raise ValueError(f"one of {', '.join(SECTIONS)} is neither null nor an object")
+    texts = [data.get(name) for name in TEXTS]
+    texts += [section[name] for section in sections[1:] if section for name in ("source", "sha256")]
+    for text in texts:
+        if not (text is None or isinstance(text, str)) or "\0" in (text or ""):
+            raise ValueError(f"{str(text)[:80]!r} in the data section is not text")
+        os.fsencode(text or "")
 
 
 def write_state(folder: Path, name: str, state: dict[str, Any], **tensors: Tensors) -> None:
@@ -143,19 +187,26 @@ def read_state(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tenso
     if not path.is_dir():
         raise CheckpointError(f"{folder} holds no checkpoint '{name}' (yet); {_what_there_is(folder)}")
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        state = json.loads(_read(path / "state.json"))
         sums = state.pop("sha256")
         if sums.pop("state") != sha256(_json(state)):
             raise ValueError("state.json does not match its SHA-256 sum")
+        if "model.safetensors" not in sums or not set(sums) <= FILES:
+            raise ValueError(
+                f"state.json must list model.safetensors, and nothing but {', '.join(sorted(FILES))}"
+            )
         tensors = {}
         for file, expected in sums.items():
-            content = (path / file).read_bytes()
+            content = _read(path / file)
             if sha256(content) != expected:
                 raise ValueError(f"{file} does not match its SHA-256 sum")
             tensors[file.removesuffix(".safetensors")] = safetensors.torch.load(content)
         return state, tensors
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as problem:
-        reason = str(problem)
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+        safetensors.SafetensorError,
+    ) as problem:
+        reason = " ".join(str(problem).split())[:300]
         if isinstance(problem, OSError):
             reason = f"{problem.strerror} ({Path(problem.filename or path).name})"
         raise CheckpointError(f"the checkpoint {path} is damaged: {reason}") from problem

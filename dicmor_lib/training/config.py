@@ -76,8 +76,10 @@ class TrainConfig(Settings):
     def _check_numbers(self) -> None:
         for name, low in _WHOLE.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ConfigError(f"{name} is {value!r}; it must be a whole number of at least {low}")
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value < 2**31:
+                raise ConfigError(
+                    f"{name} is {value!r}; it must be a whole number of at least {low}, below 2**31"
+                )
         for name, (low, high) in _REAL.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value < high:

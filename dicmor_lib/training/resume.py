@@ -149,7 +149,11 @@ def _load(model: DiCMoR, config: TrainConfig, folder: Path, about: dict[str, Any
         raise CheckpointError(
             f"the run in {folder} is in stage 2: stage1_epochs must stay {train_config.stage1_epochs}"
         )
-    moments = tensors.pop("optimiser")
+    moments = tensors.pop("optimiser", None)
+    if moments is None:
+        raise CheckpointError(
+            f"the last checkpoint of {folder} lacks optimiser.safetensors; train again elsewhere"
+        )
     if config.bert_mode == "fine-tune" and state.stage == 2:  # stage 2 only reads the encoder of stage 1
         tensors["encoder"] = read_tuned(folder)
     start = Start(state, tensors, None, moments, notices, about["stage1"] is not None)

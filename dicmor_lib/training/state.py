@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from dicmor_lib.errors import CheckpointError
 from dicmor_lib.training.config import TrainConfig
 
 
@@ -70,11 +71,37 @@ class RunState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RunState:
-        """The inverse of `to_dict`; further entries of `values` are ignored."""
-        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+        """The inverse of `to_dict`; further entries of `values` are ignored.
+
+        Raises:
+            CheckpointError: if an entry is absent or holds what no run writes.
+        """
+        try:
+            state = cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+            rates = state.scheduler.get("_last_lr", [])
+            numbers = [state.best, state.learning_rate, *rates, *_without(state.scheduler, "_last_lr")]
+            counts = (state.epoch, state.best_epoch, state.stale)
+            good = type(state.stage) is int and state.stage in (1, 2)
+            good = good and all(type(count) is int and 0 <= count < 2**31 for count in counts)
+            good = good and all(number is None or type(number) in (int, float) for number in numbers)
+            good = good and set(state.scheduler) <= set(_SCHEDULER_STATE)
+        except (KeyError, TypeError, AttributeError):
+            good = False
+        if not good:
+            raise CheckpointError(
+                "state.json of the checkpoint holds values that no run writes; train again, or restore the folder"
+            )
+        return state
+
+
+def _without(values: dict[str, Any], name: str) -> list[Any]:
+    return [value for key, value in values.items() if key != name]
 
 
 _SCHEDULER_STATE = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr")
+
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def make_optimiser(
@@ -97,9 +124,27 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put what `optimiser_tensors` returned back."""
+    """Put what `optimiser_tensors` returned back.
+
+    Raises:
+        CheckpointError: if they are the moments of another model.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    shapes = {str(number): parameter.shape for number, parameter in enumerate(parameters)}
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        number, key = name.split(".", 1)
+        number, _, key = name.partition(".")
+        shape = torch.Size() if key == "step" else shapes.get(number)
+        if (
+            key not in _MOMENTS
+            or number not in shapes
+            or value.shape != shape
+            or not value.is_floating_point()
+        ):
+            raise CheckpointError(
+                f"the optimiser's {name} in the checkpoint does not fit this model; train again, or restore the folder"
+            )
         state.setdefault(int(number), {})[key] = value
+    if any(len(moments) != len(_MOMENTS) for moments in state.values()):
+        raise CheckpointError("the optimiser's moments in the checkpoint are incomplete; train again")
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

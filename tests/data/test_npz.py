@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import struct
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from dicmor_lib.data.readers import read
 from dicmor_lib.data.safe_npz import load_npz, write_npz
 from dicmor_lib.errors import DataError, DicmorError
+from tests.data.hostile_npz import HOSTILE, npy
 
 Content = dict[str, dict[str, Any]]
 
@@ -90,31 +90,6 @@ def test_what_is_not_data_is_refused(arrays: dict, message: str, tmp_path: Path)
     with pytest.raises(DataError, match=message) as refused:
         read(tmp_path / "data.npz")
     assert "data.npz" in str(refused.value) and "\n" not in str(refused.value)
-
-
-def npy(header: str, data: bytes = b"") -> bytes:
-    """An .npy member with a header of our choice."""
-    text = header.encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
-
-
-HOSTILE = {
-    "huge shape": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000)}", b"1234"),
-    "overflowing shape": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}"),
-    "negative shape": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", b"1234"),
-    "two negatives": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -1)}", b"1234"),
-    "empty axis beside a huge one": npy(
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 10000000000)}"
-    ),
-    "endless empty text": npy("{'descr': '<U0', 'fortran_order': False, 'shape': (10000000000,)}"),
-    "code in the header": npy("{'descr': __import__('os').getcwd(), 'fortran_order': False, 'shape': ()}"),
-    "objects": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n."),
-    "deep header": npy("(" * 5000 + ")" * 5000),
-    "no such character": npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4),
-    "not an array": b"hello",
-    "other version": b"\x93NUMPY\x09\x00",
-    "empty": b"",
-}
 
 
 @pytest.mark.parametrize("attack", list(HOSTILE))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dicmor_lib.data.dataset import MultimodalData
 from dicmor_lib.data.readers import read
-from dicmor_lib.errors import DataError, DicmorError, UnsafePickleError
+from dicmor_lib.errors import DataError, UnsafePickleError
+from tests.data.soundness import read_or_refuse
 
 Content = dict[str, dict[str, Any]]
 
@@ -115,28 +115,6 @@ def test_a_malicious_data_file_is_refused(mmsa_content: Content, write_pickle: A
 
 
 # --- damaged files ----------------------------------------------------------------------------------
-
-
-def assert_sound(data: MultimodalData) -> None:
-    """What every user of a data set relies on, whatever was in the file."""
-    assert len(data.train) > 0
-    for split in data.splits.values():
-        assert len(split.ids) == len(split) and split.observed.any(axis=1).all()
-        assert np.abs(split.labels).max(initial=0) <= 3
-        for m, x in enumerate(split.features):
-            assert x.dtype == np.float32 and np.isfinite(x).all() and x.shape[2] == data.feature_dims[m]
-            assert not x[np.arange(x.shape[1]) >= split.lengths[:, m, None]].any()
-            assert ((split.lengths[:, m] > 0) == split.observed[:, m]).all()
-
-
-def read_or_refuse(path: Path) -> bool:
-    """Whether the file was refused; what was read must be sound."""
-    try:
-        assert_sound(read(path))
-    except DicmorError as error:
-        assert "\n" not in str(error) and len(str(error)) < 700
-        return True
-    return False
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
