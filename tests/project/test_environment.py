@@ -148,7 +148,9 @@ def third_party(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | OURS}
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("dicmor_lib", ("bert",)), ("tests", ("test", "bench"))])
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("dicmor_lib", ("bert", "site")), ("tests", ("test", "bench", "fuzz"))]
+)
 def test_what_is_imported_is_required(folder, extras):
     optional = {"rattler"} if folder == "tests" else set()  # skipped where it is not installed
     distributions = packages_distributions()
