@@ -89,8 +89,7 @@ figures: $(STAMP) ## regenerate what the README shows
 	@exec "$(PY)" -m dicmor_lib.plots.readme figures
 
 site: $(STAMP) ## build the website of the course and the reference into build/site (two minutes)
-	@"$(PY)" -c 'import myst_nb' 2>/dev/null || $(PIP) install --quiet $(PIP_ARGS) -c "$(VENV)/constraints.txt" -e '.[$(EXTRAS),site]'
-	@"$(PY)" -m dicmor_lib.site build/site
+	@exec "$(PY)" -m dicmor_lib.site build/site
 
 weights: $(STAMP) ## train the small model of the course again (about five minutes)
 	@exec "$(PY)" -m dicmor_lib.course.ship

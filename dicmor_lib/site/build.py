@@ -77,6 +77,8 @@ def _run_sphinx(pages: Path, folder: Path, doctrees: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file; name a new or an empty folder")
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise ConfigError(f"{folder} holds something else than a site; name a new or an empty folder")

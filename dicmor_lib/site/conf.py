@@ -41,7 +41,6 @@ python_use_unqualified_type_names = True
 toc_object_entries = False  # modules are enough beside the text, and every page would carry every name
 suppress_warnings = ["ref.python"]  # two classes may have attributes of one name
 autodoc_member_order = "bysource"
-autodoc_default_options = {"no-value": True}  # a value would bring paths of the machine that built the site
 autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False  # what torch says of nn.Module stands in torch's documentation
 autodoc_typehints_format = "short"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -28,6 +29,7 @@ NOT_TEXT = (
     nodes.raw,
 )
 SIGNATURE = re.compile(r"<dl>\n((?:<dd><em class=\"sig-param\">.*</dd>\n)+)</dl>")
+UNSPEAKABLE = re.compile(r"Path\(|re\.compile|<\w")
 COMMENT = re.compile(r'(<span class="(?:c1|sd)">)(.*?)(</span>)')
 
 
@@ -38,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # before napoleon, which reads the sections (priority 500)
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("object-description-transform", short_values_only)
     app.connect("html-page-context", equations_in_code)
     app.connect("html-page-context", tidy_reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -101,6 +104,16 @@ def equations_in_code(
 
     if "body" in context:
         context["body"] = COMMENT.sub(comment, context["body"])
+
+
+def short_values_only(app: Sphinx, domain: str, kind: str, content: addnodes.desc_content) -> None:
+    """Hide the value of a constant that is long, or that names paths or objects of the machine that built the site."""
+    if content.parent is None:
+        return
+    for value in list(content.parent.findall(addnodes.desc_annotation)):
+        text = value.astext()
+        if text.lstrip().startswith("=") and (len(text) > 100 or UNSPEAKABLE.search(text)):
+            value.parent.remove(value)
 
 
 def tidy_reference(

@@ -38,6 +38,13 @@ def test_a_folder_with_something_else_in_it_is_left_alone(installed, tmp_path):
     assert (tmp_path / "thesis.tex").read_text() == "years of work" and not installed
 
 
+def test_a_file_is_left_alone(installed, tmp_path):
+    (tmp_path / "site").write_text("a file")
+    with pytest.raises(ConfigError, match="site is a file; name a new or an empty folder"):
+        build.build_site(tmp_path / "site")
+    assert (tmp_path / "site").read_text() == "a file"
+
+
 def test_an_earlier_site_is_replaced(installed, tmp_path):
     for name in (build.MARK, "old.html"):
         (tmp_path / name).touch()
@@ -46,7 +53,8 @@ def test_an_earlier_site_is_replaced(installed, tmp_path):
 
 
 def test_a_build_that_was_interrupted_can_be_repeated(installed, tmp_path, monkeypatch):
-    def interrupted(*folders):
+    def interrupted(pages, folder, doctrees):
+        (folder / "half.html").touch()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -9,7 +9,7 @@ import pytest
 
 from dicmor_lib.course.equations import EQUATIONS, where
 from dicmor_lib.course.guide import GUIDE
-from dicmor_lib.site.addresses import shown_files
+from dicmor_lib.site.addresses import ROOT, shown_files
 from dicmor_lib.site.reference import packages
 from tests.browser.conftest import SHOTS
 from tests.site.conftest import WIDTHS
@@ -42,6 +42,10 @@ class TestLinks:
 
     def test_every_picture_says_what_it_shows(self, pages):
         assert {name: p.without_alt for name, p in pages.items() if p.without_alt} == {}
+
+    def test_nothing_names_a_folder_of_this_machine(self, site):
+        found = [p.name for p in site.rglob("reference/*.html") if str(ROOT) in p.read_text(encoding="utf-8")]
+        assert not found
 
     def test_every_chapter_and_every_file_has_a_page(self, pages):
         assert set(CHAPTERS) <= set(pages)

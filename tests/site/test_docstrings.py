@@ -15,6 +15,7 @@ def rst(text: str) -> str:
     ("plain", "marked"),
     [
         ("`x` and `y`", "``x`` and ``y``"),
+        ("2`x`", "2\\ ``x``"),
         ("the `group`s", "the ``group``\\ s"),
         ("s * x_b + t", "s \\* x_b + t"),
         ("|r| and x_ end", "\\|r\\| and x\\_ end"),

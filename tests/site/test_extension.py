@@ -11,6 +11,8 @@ from dicmor_lib.site.addresses import ROOT
 
 pytest.importorskip("sphinx", reason="the extra `site` is not installed: pip install -e '.[site]'")
 
+from sphinx import addnodes  # noqa: E402
+
 from dicmor_lib.site import extension  # noqa: E402
 
 
@@ -51,6 +53,22 @@ def test_lines_of_a_signature_are_not_a_list_of_definitions():
     extension.tidy_reference(None, "", "", context, None)
     lines = '<span class="sig-lines"><span class="sig-line"><em class="sig-param">x</em>,</span>\n</span>'
     assert context["body"] == f'({lines}\n)<dt>Attributes</dt><dl class="py"><dd>kept</dd></dl>'
+
+
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [
+        ("50.0", True),
+        ("('language', 'audio')", True),
+        ("PosixPath('/home/x')", False),
+        ("<object at 0x7f>", False),
+    ],
+)
+def test_only_values_that_say_something_are_shown(value, stays):
+    shown = addnodes.desc_annotation("", f" = {value}")
+    description = addnodes.desc("", addnodes.desc_signature("", "", shown), addnodes.desc_content())
+    extension.short_values_only(None, "py", "data", description[1])
+    assert (f"= {value}" in description.astext()) == stays
 
 
 class TestSource:
