@@ -48,6 +48,7 @@ def test_threads_an_old_package_another_kernel_no_network_and_a_folder_that_is_a
         *("taskset", "-c", str(min(os.sched_getaffinity(0)))),
         *(*DOCTOR, "--out", str(tmp_path / "file" / "runs")),
         OMP_NUM_THREADS="2",
+        MKL_NUM_THREADS="2",
         JUPYTER_PATH=str(tmp_path / "jupyter"),
         PYTHONPATH=os.pathsep.join([str(tmp_path / "packages"), str(ROOT / "tests" / "abuse" / "offline")]),
     )
