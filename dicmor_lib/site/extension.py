@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from dicmor_lib.site.addresses import MENTION, ONE, ROOT, equation_place, source_line
+from dicmor_lib.site.addresses import MENTION, ONE, PACKAGE, ROOT, equation_place, source_line
 from dicmor_lib.site.docstrings import as_rst
 
 NOT_TEXT = (
@@ -153,7 +153,7 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
         line = inspect.getsourcelines(item)[1]
     except (AttributeError, TypeError, OSError):
         return None
-    if not file.is_relative_to(ROOT):
+    if not file.is_relative_to(PACKAGE):  # torch in a .venv lies within ROOT too
         return None
     return source_line(file.relative_to(ROOT).as_posix(), line)
 

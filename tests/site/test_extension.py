@@ -92,6 +92,10 @@ class TestSource:
     def test_what_comes_from_another_package_has_no_link(self):
         assert self.resolve("torch.nn", "Linear") is None
 
+    def test_a_package_that_lies_within_the_checkout_has_no_link(self):
+        """As torch does where `make` puts the environment into .venv."""
+        assert self.resolve(__name__, "TestSource") is None
+
 
 def test_made_up_docstrings_of_named_tuples_are_left_out():
     field = type("T", (tuple,), {})
