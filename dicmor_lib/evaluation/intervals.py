@@ -1,48 +1,87 @@
 """Prediction intervals from draws of the missing modality, and how often they hold.
 
-With everything available the fusion errs by a residual r = y - f(x). If the missing part is drawn from its law given
-the rest, then y given what is available is distributed as f(available, draw) + r. So an interval is read off all sums
-of a draw's prediction and a residual of the validation clips, which are not used for training:
+With everything available the fusion errs by a residual r = y - f(x), whose law depends on f(x): near the ends of the
+scale it leans inwards. If the missing part is drawn from its law given the rest, (f(available, draw), y) has the law
+that (f(x), y) has on complete clips. So an interval is read off sums of a draw's prediction and the residuals of those
+complete validation clips whose predictions lie nearest to it; they are not used for training:
 
-    [q_lo, q_hi] of { f(available, draw_k) + r_j },   k = 1..K draws, j = 1..J residuals
+    [q_lo, q_hi] of { f(available, draw_k) + r_j },   k = 1..K draws,  j in the J neighbours of f(available, draw_k)
 
 It is wide where the missing modality matters and narrow where it does not; a band of fixed width cannot be.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dicmor_lib.errors import ShapeError
 
-RESIDUALS = 99
-"""Quantiles of the residuals that stand for all of them."""
+NEIGHBOURS = 0.1
+"""Share of the validation clips that count as near."""
+LEAST_NEIGHBOURS = 20
+_CHUNK = 2_000_000
+"""Sums held at a time."""
 
 
-def residual_quantiles(predictions: np.ndarray, labels: np.ndarray, count: int = RESIDUALS) -> np.ndarray:
-    """Return `count` quantiles of y - f(x) on complete validation clips, (N,) each to (count,).
+@dataclass(frozen=True)
+class Residuals:
+    """y - f(x) of complete validation clips, in the order of their predictions f(x); both (N,).
 
-    Raises:
-        ShapeError: if the two do not fit together or hold nothing.
+    >>> known = Residuals.of(np.array([1.0, -1.0]), np.array([1.5, -2.0]))
+    >>> known.near(np.array([0.9]), count=1).tolist()  # the clip that was predicted to be 1
+    [[0.5]]
     """
-    if np.shape(predictions) != np.shape(labels) or np.ndim(labels) != 1 or not len(labels):
-        raise ShapeError(
-            f"predictions {np.shape(predictions)} and labels {np.shape(labels)} must be two equally long lists of at "
-            "least one clip"
-        )
-    return np.quantile(np.asarray(labels) - predictions, (np.arange(count) + 0.5) / count)
+
+    predictions: np.ndarray
+    residuals: np.ndarray
+
+    @classmethod
+    def of(cls, predictions: np.ndarray, labels: np.ndarray) -> Residuals:
+        """Of predictions and labels, (N,) each.
+
+        Raises:
+            ShapeError: if the two do not fit together or hold nothing.
+        """
+        predictions, labels = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
+        if predictions.shape != labels.shape or labels.ndim != 1 or not len(labels):
+            raise ShapeError(
+                f"predictions {predictions.shape} and labels {labels.shape} must be two equally long lists of at least "
+                "one clip"
+            )
+        order = np.argsort(predictions, kind="stable")
+        return cls(predictions[order], (labels - predictions)[order])
+
+    def near(self, predictions: np.ndarray, count: int | None = None) -> np.ndarray:
+        """Return the residuals of the `count` clips around each prediction (...): (..., count).
+
+        The neighbours are as many above as below, fewer at an end. By default a tenth of the clips, at least 20.
+        """
+        n = len(self.predictions)
+        count = min(n, max(LEAST_NEIGHBOURS, round(NEIGHBOURS * n)) if count is None else count)
+        first = np.searchsorted(self.predictions, predictions) - count // 2
+        first = np.clip(first, 0, n - count)
+        return self.residuals[first[..., None] + np.arange(count)]
 
 
-def prediction_interval(draws: np.ndarray, residuals: np.ndarray, level: float) -> np.ndarray:
-    """Return the central interval of share `level` in (0, 1), (N, 2), from predictions (K, N) and residuals (J,).
+def prediction_interval(draws: np.ndarray, residuals: Residuals, level: float) -> np.ndarray:
+    """Return the central interval of share `level` in (0, 1), (N, 2), from predictions (K, N) of K draws.
 
-    >>> draws = np.array([[0.0, 1.0], [0.0, 3.0]])  # two draws of two clips; they agree about the first
-    >>> prediction_interval(draws, np.array([-0.5, 0.0, 0.5]), 0.5).round(2).tolist()
-    [[-0.38, 0.38], [1.12, 2.88]]
+    >>> rng = np.random.default_rng(0)
+    >>> known = Residuals.of(np.zeros(999), rng.normal(size=999))
+    >>> draws = np.array([[0.0, -2.0], [0.0, 2.0]])  # two draws of two clips; they agree about the first
+    >>> prediction_interval(draws, known, 0.8).round(0).tolist()
+    [[-1.0, 1.0], [-3.0, 3.0]]
     """
-    sums = np.asarray(draws)[:, None] + np.asarray(residuals)[None, :, None]  # (K, J, N)
+    draws = np.asarray(draws, np.float64)
     tail = (1 - level) / 2
-    return np.quantile(sums.reshape(-1, sums.shape[-1]), [tail, 1 - tail], axis=0).T
+    per_clip = len(draws) * residuals.near(draws[:1, :1]).shape[-1]
+    parts = []
+    for few in np.array_split(draws, max(1, -(-draws.shape[1] * per_clip // _CHUNK)), axis=1):
+        sums = few[..., None] + residuals.near(few)  # (K, n, J)
+        parts.append(np.quantile(sums.transpose(1, 0, 2).reshape(few.shape[1], -1), [tail, 1 - tail], axis=1))
+    return np.concatenate(parts, axis=1).T
 
 
 def covered(interval: np.ndarray, labels: np.ndarray) -> np.ndarray:
