@@ -27,8 +27,8 @@ class ConditionalPass:
         values: (N,) how many numbers that is the density of: steps times channels, 0 if nothing real is missing.
         posterior: (N, classes) p(c given available).
         draw: (3, N, T, d) one independent draw of the missing modalities, zero elsewhere.
-        mean: (3, N, T, d) the mean of K draws.
-        predictions: (K, N) of the fusion, one per draw.
+        mean: (3, N, T, d) the mean of the K fixed draws that the model predicts with (`dicmor_lib.blocks.draws`).
+        predictions: (K, N) of the fusion, one per fixed draw; `DiCMoR` with `draws=K` predicts their mean.
     """
 
     log_density: np.ndarray
@@ -66,18 +66,20 @@ def run_conditional(
     parts: list[list[np.ndarray]] = [[] for _ in range(6)]
     with evaluating(model) as device:
         generator = torch.Generator(device).manual_seed(seed)
-        for index in index_batches(np.arange(len(split)), batch_size):
+        order = np.argsort(split.lengths.max(axis=1), kind="stable")  # clips of like length: little padding
+        for index in index_batches(order, batch_size):
             found = _one_batch(model, split, index, available[index], draws, generator, device)
             for part, value in zip(parts, found):
                 part.append(value.double().cpu().numpy())
     log_density, values, posterior, draw, mean, predictions = parts
+    back = np.argsort(order)
     return ConditionalPass(
-        np.concatenate(log_density),
-        np.concatenate(values),
-        np.concatenate(posterior),
-        join_padded(draw),
-        join_padded(mean),
-        np.concatenate(predictions, axis=1),
+        np.concatenate(log_density)[back],
+        np.concatenate(values)[back],
+        np.concatenate(posterior)[back],
+        join_padded(draw)[:, back],
+        join_padded(mean)[:, back],
+        np.concatenate(predictions, axis=1)[:, back],
     )
 
 
@@ -108,9 +110,8 @@ def _one_batch(
     values = (real - seen).sum((0, 2)) * model.config.hidden
     posterior = joint.softmax(1)
     packing = Packing.of(can_see.cpu(), device)
-    drawn = model.draw_missing(z, seen, mask, posterior, packing, draws + 1, generator)
+    own = model.draw_missing(z, seen, mask, posterior, packing, 1, generator)[0]
+    drawn = model.draw_missing(z, seen, mask, posterior, packing, draws)
     missing = (mask * ~can_see.T[..., None])[..., None]
-    predictions = [
-        model.predict_from_shallow(torch.where(missing > 0, one, x), lengths) for one in drawn[:draws]
-    ]
-    return log_density, values, posterior, drawn[draws], drawn[:draws].mean(0), torch.stack(predictions)
+    predictions = [model.predict_from_shallow(torch.where(missing > 0, one, x), lengths) for one in drawn]
+    return log_density, values, posterior, own, drawn.mean(0), torch.stack(predictions)

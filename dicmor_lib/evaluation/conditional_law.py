@@ -63,11 +63,11 @@ def joint_distances(
             continue
         clips = np.sort(rng.permutation(clips)[: MOST_CLIPS // 2])
         known = (mean[m, clips], compared[m, clips], frame.sd[m], seed)
-        law = _beside_mean(drawn[m, clips], *known)
+        law = beside_mean(drawn[m, clips], *known)
         bandwidth = median_bandwidth(law)
         for method, values in estimates.items():
             found = two_sample_tests(
-                _beside_mean(values[m, clips], *known), law, statistics, permutations, seed, True, bandwidth
+                beside_mean(values[m, clips], *known), law, statistics, permutations, seed, True, bandwidth
             )
             rows += [
                 Distance(target, method, POOLED, name, r.value, r.p_value, len(clips), pattern, SPACE)
@@ -76,7 +76,7 @@ def joint_distances(
     return rows
 
 
-def _beside_mean(
+def beside_mean(
     values: np.ndarray, mean: np.ndarray, steps: np.ndarray, sd: np.ndarray, seed: int
 ) -> np.ndarray:
     """[mean, values - mean] at one drawn step of each clip, (n, T, d) to (n, 2 d) in standard deviations."""

@@ -26,10 +26,17 @@ LOOK_EVERY = 100
 
 @dataclass(frozen=True)
 class DensityPoint:
-    """The training loss at one step: -log p(x, c) in nats per value, mean over the last `LOOK_EVERY` steps."""
+    """-log p(x, c) in nats per value at one step.
+
+    Attributes:
+        step: optimiser steps so far.
+        loss: mean over the last `LOOK_EVERY` training batches.
+        valid: on the validation clips; NaN without.
+    """
 
     step: int
     loss: float
+    valid: float = math.nan
 
 
 def fit_density(
@@ -40,6 +47,7 @@ def fit_density(
     batch_size: int = 128,
     learning_rate: float = 4e-3,
     seed: int = 0,
+    valid: Split | None = None,
     progress: Callable[[DensityPoint], None] | None = None,
 ) -> list[DensityPoint]:
     """Train the flows and the joint prior of `model` in place on a standardised split; C^m and fusion stay as they are.
@@ -47,6 +55,8 @@ def fit_density(
     Args:
         split: every clip counts with the modalities that are observed in it.
         steps: optimiser steps (Adam) on `batch_size` clips each, drawn with the seed.
+        valid: if given, the model ends with the weights that were best on these clips, looked at every `LOOK_EVERY`
+            steps: with few training clips the density overfits.
         progress: called every `LOOK_EVERY` steps.
 
     Raises:
@@ -63,7 +73,7 @@ def fit_density(
             f"learning_rate ({learning_rate}) between 0 and 1"
         )
     rng = np.random.default_rng([seed, 5])
-    parameters = list(model.flow.parameters())
+    parameters, best = list(model.flow.parameters()), _Best(model, valid)
     optimiser = torch.optim.Adam(parameters, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
     points, recent = [], []
@@ -78,7 +88,7 @@ def fit_density(
         schedule.step()
         recent.append(loss.detach())
         if step % LOOK_EVERY == 0 or step == steps:
-            points.append(DensityPoint(step, float(torch.stack(recent).mean())))
+            points.append(DensityPoint(step, float(torch.stack(recent).mean()), best.look()))
             recent = []
             if not math.isfinite(points[-1].loss):
                 raise TrainingError(
@@ -87,8 +97,42 @@ def fit_density(
                 )
             if progress is not None:
                 progress(points[-1])
+    best.restore()
     model.eval()
     return points
+
+
+class _Best:
+    """The flows and the prior as they were when the validation clips were most probable."""
+
+    def __init__(self, model: DiCMoR, valid: Split | None) -> None:
+        self.model, self.valid, self.least = model, valid, math.inf
+        self.kept: dict[str, Tensor] = {}
+
+    def look(self) -> float:
+        """Measure, and keep the weights if they are the best so far; NaN without validation clips."""
+        if self.valid is None:
+            return math.nan
+        with torch.no_grad():
+            value = mean_negative_log_density(self.model, self.valid)
+        if value < self.least:
+            self.least = value
+            self.kept = {name: x.detach().clone() for name, x in self.model.flow.state_dict().items()}
+        return value
+
+    def restore(self) -> None:
+        if self.kept:
+            self.model.flow.load_state_dict(self.kept)
+
+
+def mean_negative_log_density(model: DiCMoR, split: Split, batch_size: int = 512) -> float:
+    """Return -log p(x, c) of a whole split, in nats per value of what is observed of it."""
+    total, values = 0.0, 0.0
+    for index in np.array_split(np.arange(len(split)), -(-len(split) // batch_size)):
+        weight = float((split.lengths * split.observed)[index].sum())
+        total += weight * negative_log_density(model, split, index).item()
+        values += weight
+    return total / values
 
 
 def negative_log_density(model: DiCMoR, split: Split, index: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ from dicmor_lib.data import Oracle, Standardiser
 from dicmor_lib.errors import ConfigError, TrainingError
 from dicmor_lib.evaluation.conditional import run_conditional
 from dicmor_lib.modalities import pattern_mask
-from dicmor_lib.training.density import fit_density, negative_log_density
+from dicmor_lib.training.density import fit_density, mean_negative_log_density, negative_log_density
 
 
 def joint_model(**changes) -> DiCMoR:
@@ -82,3 +82,18 @@ def test_what_cannot_be_trained_is_refused(oracle):
         model.flow.prior.mean.fill_(torch.nan)
     with pytest.raises(TrainingError, match="by step 3: lower the learning rate"):
         fit_density(model, data.train, steps=3, batch_size=8)
+
+
+def test_few_clips_overfit_and_the_weights_of_the_best_look_are_kept(oracle):
+    data = oracle.dataset(sizes=(24, 60, 5))
+    standard = Standardiser.fit(data).apply(data)
+    kept, last = joint_model(), joint_model()
+    settings = dict(steps=300, batch_size=24, learning_rate=0.02)
+    points = fit_density(kept, standard.train, valid=standard.valid, **settings)
+    fit_density(last, standard.train, **settings)
+    least = min(point.valid for point in points)
+    assert least < points[-1].valid - 0.05  # it went too far, or this test says nothing
+    assert mean_negative_log_density(kept, standard.valid) == pytest.approx(least, abs=1e-5)
+    assert mean_negative_log_density(last, standard.valid) == pytest.approx(points[-1].valid, abs=1e-5)
+    whole = float(negative_log_density(kept, standard.valid, np.arange(60)).detach())
+    assert mean_negative_log_density(kept, standard.valid, batch_size=7) == pytest.approx(whole, abs=1e-5)
