@@ -61,7 +61,7 @@ class JointPrior(nn.Module):
         if self.log_sd_floor is not None:
             log_diagonal = self.log_sd_floor + F.softplus(log_diagonal - self.log_sd_floor)
         factor = self.below.tril(-1) + torch.diag(log_diagonal.exp())
-        return factor @ factor.T
+        return factor @ factor.T  # Eq. (25)
 
     def mean_path(self, time: int) -> Tensor:
         """m_c(t) = mu_c + theta^t nu_c, (classes, time, 3 d)."""
@@ -74,7 +74,7 @@ class JointPrior(nn.Module):
     def independent_steps(self, e: Tensor) -> Tensor:
         """u_0 = e_0 and u_t = (e_t - rho e_(t-1)) / sqrt(1 - rho^2), over the axis before the last."""
         rho = self.correlation
-        later = (e[..., 1:, :] - rho * e[..., :-1, :]) / (1 - rho.square()).sqrt()
+        later = (e[..., 1:, :] - rho * e[..., :-1, :]) / (1 - rho.square()).sqrt()  # Eq. (27)
         return torch.cat([e[..., :1, :], later], dim=-2)
 
     def correlated_steps(self, u: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ class JointPrior(nn.Module):
 
     def posterior(self, z: Tensor, mask: Tensor) -> Tensor:
         """Return p(c | what `mask` marks), the responsibilities (batch, classes)."""
-        return self.log_joint(z, mask).softmax(1)
+        return self.log_joint(z, mask).softmax(1)  # Eq. (28)
 
     def expected(self, z: Tensor, mask: Tensor, posterior: Tensor) -> Tensor:
         """Return E[z | seen] with the class unknown: its mean path is the mean under p(c | seen), (batch, classes)."""
@@ -184,8 +184,8 @@ class JointPrior(nn.Module):
         covariance, (whitener, _) = self.covariance, self._whiteners()
         precision = whitener.mT @ whitener  # Sigma_ss^-1, beside a unit matrix
         read = covariance * present[:, None]  # columns of what is present
-        gain = (read @ precision) * present[:, None]
-        rest = covariance - gain @ read.mT
+        gain = (read @ precision) * present[:, None]  # Eq. (26)
+        rest = covariance - gain @ read.mT  # Eq. (26)
         absent = ~present
         rest = torch.where(absent[:, :, None] & absent[:, None], rest, unit)
         return gain, torch.linalg.cholesky_ex(rest).L * absent[:, :, None]

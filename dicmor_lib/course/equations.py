@@ -58,6 +58,11 @@ EQUATIONS: tuple[Equation, ...] = tuple(
         (22, "training objective", "objective.py", "07_train_dicmor"),
         (23, "maximum mean discrepancy", "evaluation/two_sample.py", "04_distribution_transfer"),
         (24, "mixture identity", "evaluation/protocols.py", "08_evaluating_missing_modalities"),
+        (25, "joint prior of the modalities", "blocks/joint_prior.py", "12_beyond_the_paper"),
+        (26, "conditioning a Gaussian", "blocks/joint_prior.py", "12_beyond_the_paper"),
+        (27, "independent steps of a path", "blocks/joint_prior.py", "12_beyond_the_paper"),
+        (28, "responsibilities of the classes", "blocks/joint_prior.py", "12_beyond_the_paper"),
+        (29, "prediction interval from draws", "evaluation/intervals.py", "12_beyond_the_paper"),
     )
 )
 

@@ -62,6 +62,11 @@ GUIDE: tuple[Chapter, ...] = tuple(
             "every difference between the two, with its measured effect",
         ),
         ("11_scaling_up", "Scaling up", "speed, precision, several processes, data larger than memory"),
+        (
+            "12_beyond_the_paper",
+            "Beyond the paper",
+            "a joint prior: draws of what is missing, clips that lack something, and how sure one may be",
+        ),
     )
 )
 

@@ -79,7 +79,7 @@ def prediction_interval(draws: np.ndarray, residuals: Residuals, level: float) -
     per_clip = len(draws) * residuals.near(draws[:1, :1]).shape[-1]
     parts = []
     for few in np.array_split(draws, max(1, -(-draws.shape[1] * per_clip // _CHUNK)), axis=1):
-        sums = few[..., None] + residuals.near(few)  # (K, n, J)
+        sums = few[..., None] + residuals.near(few)  # Eq. (29), (K, n, J)
         parts.append(np.quantile(sums.transpose(1, 0, 2).reshape(few.shape[1], -1), [tail, 1 - tail], axis=1))
     return np.concatenate(parts, axis=1).T
 

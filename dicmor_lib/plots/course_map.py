@@ -15,7 +15,7 @@ from dicmor_lib.plots.drawing import FAINT, INK, MUTED, absent, arrow, box, canv
 from dicmor_lib.plots.style import CLASS_COLOURS, MODALITY_COLOURS, HouseFigure, describe, house_figure
 
 WIDTH, HEIGHT = 13.0, 6.2  # inches
-BUILD, USE = range(1, 7), range(7, 12)
+BUILD, USE = range(1, 7), range(7, 13)
 """Chapters that build the parts, and chapters that use the whole."""
 LANGUAGE, AUDIO, VISION = (MODALITY_COLOURS[m] for m in MODALITIES)
 CARD_HEIGHT = 2.0
@@ -24,17 +24,17 @@ Sketch = Callable[[Axes, float, float], None]
 
 @house_figure
 def course_map(titles: Mapping[int, str], there: Collection[int]) -> HouseFigure:
-    """Draw chapters 1 to 6 as the path of the data, and 7 to 11 as what is done with the whole.
+    """Draw chapters 1 to 6 as the path of the data, and 7 to 12 as what is done with the whole.
 
     Args:
-        titles: number of the chapter -> its short title, for 0 to 11.
+        titles: number of the chapter -> its short title, for 0 to 12.
         there: chapters that are written; the others are drawn dashed and said to come.
 
     Raises:
-        ConfigError: if the titles are not those of chapters 0 to 11.
+        ConfigError: if the titles are not those of chapters 0 to 12.
     """
-    if sorted(titles) != list(range(12)):
-        raise ConfigError(f"the map has the chapters 0 to 11, the titles are those of {sorted(titles)}")
+    if sorted(titles) != list(range(13)):
+        raise ConfigError(f"the map has the chapters 0 to 12, the titles are those of {sorted(titles)}")
     figure, axes = canvas(WIDTH, HEIGHT)
     for text, y in (
         ("Build the parts: a clip goes in, its sentiment comes out", 5.8),
@@ -42,7 +42,7 @@ def course_map(titles: Mapping[int, str], there: Collection[int]) -> HouseFigure
     ):
         write(axes, 0.35, y, text, 17, ha="left", weight="bold")
     for numbers, y in ((BUILD, 3.42), (USE, 0.42)):
-        gap = 0.34 if numbers is BUILD else 0.3
+        gap = 0.34
         width = (WIDTH - 0.7 - gap * (len(numbers) - 1)) / len(numbers)
         for place, number in enumerate(numbers):
             x = 0.35 + place * (width + gap)
@@ -178,6 +178,15 @@ def _bars(axes: Axes, x: float, y: float) -> None:
         )
 
 
+def _cut(axes: Axes, x: float, y: float) -> None:
+    for size in (1.0, 0.55):
+        axes.add_patch(
+            Ellipse((x, y), 1.2 * size, 0.42 * size, angle=32, fc=VISION, ec="none", alpha=0.4, zorder=3)
+        )
+    axes.plot([x + 0.24] * 2, [y - 0.42, y + 0.46], color=LANGUAGE, lw=2.4, zorder=4)
+    axes.plot([x + 0.24] * 2, [y + 0.0, y + 0.3], color=INK, lw=5, zorder=5, solid_capstyle="round")
+
+
 SKETCHES: dict[int, Sketch] = dict(
     zip(
         [*BUILD, *USE],
@@ -193,6 +202,7 @@ SKETCHES: dict[int, Sketch] = dict(
             _switches,
             _sheets,
             _bars,
+            _cut,
         ),
     )
 )

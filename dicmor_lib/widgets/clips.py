@@ -27,10 +27,12 @@ class RecoveredClips:
         label: (n,) true sentiment.
         lengths, observed: (n, 3) valid steps, and what exists in the data at all.
         true: the real features of everything observed.
-        recovered: pattern -> X^ of what the pattern hides; `recovered_lengths`: pattern -> (n, 3).
+        recovered: pattern -> X^ of what the pattern hides, with a joint prior the mean of the draws;
+            `recovered_lengths`: pattern -> (n, 3).
         prediction: pattern -> (n,); NaN where nothing of the pattern is observed.
         blind: the median training label, the best single guess in absolute error for a clip of which nothing is known.
         synthetic: whether these clips come from the oracle.
+        draws: how many draws that is the mean of; 0 where the model has one recovered sequence and no draws.
     """
 
     ids: tuple[str, ...]
@@ -43,6 +45,7 @@ class RecoveredClips:
     prediction: dict[str, np.ndarray]
     blind: float
     synthetic: bool
+    draws: int = 0
 
     def __len__(self) -> int:
         return len(self.label)
@@ -98,9 +101,7 @@ def prepare(course: CourseModel, count: int = COUNT) -> RecoveredClips:
     """
     if not 1 <= count <= MAX_COUNT:
         raise ConfigError(f"count is {count}; choose 1 to {MAX_COUNT} clips")
-    model, chosen = course.model, shown_clips(course, count)
-    train = shallow_split(model, course.clips.train)
-    frame = ShallowFrame.fit(train.features, train.lengths, train.observed)
+    model, chosen, frame = course.model, shown_clips(course, count), training_frame(course)
     real = shallow_split(model, chosen)
     passes = {p: _pass(model, chosen, p) for p in PATTERNS}
     return RecoveredClips(
@@ -114,7 +115,14 @@ def prepare(course: CourseModel, count: int = COUNT) -> RecoveredClips:
         prediction={p: found[0] for p, found in passes.items()},
         blind=float(np.median(course.clips.train.labels)),
         synthetic=course.clips.synthetic,
+        draws=model.config.draws if model.config.prior == "joint" else 0,
     )
+
+
+def training_frame(course: CourseModel) -> ShallowFrame:
+    """Return the units of the pictures: mean and standard deviation of the training clips' shallow features."""
+    train = shallow_split(course.model, course.clips.train)
+    return ShallowFrame.fit(train.features, train.lengths, train.observed)
 
 
 def shown_clips(course: CourseModel, count: int = COUNT) -> Split:

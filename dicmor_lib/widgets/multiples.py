@@ -30,7 +30,8 @@ def small_multiples(clips: RecoveredClips, sample: int = 0) -> HouseFigure:
     synthetic = ", synthetic" if clips.synthetic else ""
     head = f"Clip {sample + 1} of {len(clips)}{synthetic}: one clip, seven patterns of what is available"
     write(axes, 0.3, 6.8, head, 17, ha="left", weight="bold")
-    write(axes, WIDTH - 0.3, 6.8, "in a frame: recovered", 14, ha="right", color=MUTED)
+    framed = f"mean of {clips.draws} draws" if clips.draws else "recovered"
+    write(axes, WIDTH - 0.3, 6.8, f"in a frame: {framed}", 14, ha="right", color=MUTED)
     for modality in MODALITIES:
         title(axes, 0.25, ROWS[modality] + DEPTH / 2, modality)
     for column, pattern in enumerate(PATTERNS):
@@ -94,6 +95,12 @@ def _told(clips: RecoveredClips, sample: int) -> str:
         seen = clips.seen(sample, pattern)
         value = signed(float(clips.prediction[seen][sample])) if seen else "none"
         said.append(f"{pattern} {value}")
+    if clips.draws:
+        return (
+            f"One clip under the seven patterns of available modalities, a column each: available features, in a dashed "
+            f"frame the mean of {clips.draws} draws of those that are missing, and the mean prediction over these draws. "
+            f"Predictions: {', '.join(said)}; the true label is {signed(float(clips.label[sample]))}."
+        )
     return (
         f"One clip under the seven patterns of available modalities, a column each: the features that the model works "
         f"with, recovered ones in a dashed frame, and its prediction. Predictions: {', '.join(said)}; the true label is "

@@ -50,7 +50,8 @@ def render(state: DemoState, clips: RecoveredClips) -> HouseFigure:
         axes, 0.3, 5.86, f"Clip {state.sample + 1} of {len(clips)}{synthetic}", 15, ha="left", weight="bold"
     )
     write(axes, LEFT, 5.45, "features in the clip", 14, ha="left")
-    write(axes, RIGHT, 5.45, "what the model works with", 14, ha="left")
+    used = f"missing: mean of {clips.draws} draws" if clips.draws else "what the model works with"
+    write(axes, RIGHT, 5.45, used, 14, ha="left")
     for m, modality in enumerate(MODALITIES):
         _row(axes, clips, state.sample, seen, m, modality)
     rows = f"time \u2192, a row per channel ({clips.true.shape[-1]})"
@@ -75,7 +76,8 @@ def describe_state(state: DemoState, clips: RecoveredClips) -> str:
         if LETTERS[m] in whole and LETTERS[m] not in seen:
             r = clips.agreement(state.sample, seen, m)
             close = "" if math.isnan(r) else f" and correlates {r:.2f} with the true features"
-            told.append(f"{modality.capitalize()} is recovered{close}.")
+            made = f"recovered as the mean of {clips.draws} draws" if clips.draws else "recovered"
+            told.append(f"{modality.capitalize()} is {made}{close}.")
     now, full = (signed(float(clips.prediction[p][state.sample])) for p in (seen, whole))
     told.append(
         f"Prediction {now}, {truth}" + (f", with everything available {full}." if seen != whole else ".")

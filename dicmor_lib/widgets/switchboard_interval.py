@@ -1,4 +1,8 @@
-"""How far predictions lie from the truth: split conformal intervals from the validation clips, one per pattern."""
+"""How far predictions lie from the truth, from the validation clips.
+
+A model without draws gets a split conformal interval, as wide for every clip of a pattern. With a joint prior the draws of
+the missing modalities say how much hangs on what is missing, and residuals of complete clips the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import numpy as np
 
 from dicmor_lib.data.dataset import Split
 from dicmor_lib.errors import ConfigError
-from dicmor_lib.evaluation.passes import run_pass
-from dicmor_lib.modalities import PATTERNS, pattern_mask
+from dicmor_lib.evaluation.intervals import LEAST_NEIGHBOURS, Residuals, prediction_interval
+from dicmor_lib.evaluation.passes import predict_filled, run_pass, shallow_split
+from dicmor_lib.modalities import LETTERS, PATTERNS, pattern_mask
 from dicmor_lib.model import DiCMoR
 
 SHARE = 0.8
@@ -52,3 +57,37 @@ def half_widths(model: DiCMoR, valid: Split, blind: float) -> tuple[dict[str, fl
         {p: conformal_half_width(found.get(p, np.zeros(0))) for p in ("", *PATTERNS)},
         {p: len(found.get(p, ())) for p in ("", *PATTERNS)},
     )
+
+
+def complete_residuals(model: DiCMoR, valid: Split) -> Residuals | None:
+    """Return the residuals of the complete validation clips; None if these are too few to say anything."""
+    whole = valid.select(np.flatnonzero(valid.observed.all(axis=1)))
+    if len(whole) < LEAST_NEIGHBOURS:
+        return None
+    x = shallow_split(model, whole)
+    return Residuals.of(predict_filled(model, x.features, x.lengths, x.observed), whole.labels)
+
+
+def draws_interval(predictions: np.ndarray, pattern: str, known: Residuals | None) -> np.ndarray:
+    """Return the intervals (n, 2) of n clips from predictions (K, n) of K draws; NaN without residuals.
+
+    With everything available all draws are one, and the interval is that of the residuals alone.
+    """
+    if known is None:
+        return np.full((predictions.shape[1], 2), np.nan)
+    return prediction_interval(predictions[:1] if pattern == LETTERS else predictions, known, SHARE)
+
+
+def blind_interval(labels: np.ndarray, n: int) -> np.ndarray:
+    """Return the middle of the validation labels n times, (n, 2), for clips of which nothing is known."""
+    if len(labels) < LEAST_NEIGHBOURS:
+        return np.full((n, 2), np.nan)
+    tail = (1 - SHARE) / 2
+    return np.tile(np.quantile(labels.astype(np.float64), [tail, 1 - tail]), (n, 1))
+
+
+def interval_source(seen: str, draws: str) -> str:
+    """Say what an interval of a joint prior is made of; `draws` is what the draws are called."""
+    if not seen:
+        return "the middle of the validation labels"
+    return f"from {'' if seen == LETTERS else f'{draws} and '}residuals of validation clips"

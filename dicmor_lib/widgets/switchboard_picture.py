@@ -14,18 +14,24 @@ from matplotlib.artist import Artist
 from matplotlib.collections import LineCollection
 
 from dicmor_lib.modalities import LETTERS, MODALITIES
-from dicmor_lib.plots.drawing import INK, MUTED, minus, signed
+from dicmor_lib.plots.drawing import INK, MUTED, minus
 from dicmor_lib.plots.style import (
     CLASS_COLOURS,
     MODALITY_COLOURS,
-    MODALITY_MARKERS,
     HouseFigure,
     house_figure,
 )
 from dicmor_lib.widgets.switchboard_clips import Prepared
-from dicmor_lib.widgets.switchboard_frame import (
+from dicmor_lib.widgets.switchboard_frame import switchboard_frame
+from dicmor_lib.widgets.switchboard_joint_picture import (
+    joint_classes,
+    joint_latents,
+    joint_prediction,
+    joint_recovered,
+    lanes,
+)
+from dicmor_lib.widgets.switchboard_layer import (
     BARS,
-    HALF,
     NOW,
     PLANE,
     ROWS,
@@ -33,8 +39,10 @@ from dicmor_lib.widgets.switchboard_frame import (
     TRUE,
     USED,
     Layer,
+    draw_best,
+    draw_cloud,
+    draw_value,
     on_scale,
-    switchboard_frame,
     to_inches,
 )
 from dicmor_lib.widgets.switchboard_state import SwitchboardState
@@ -66,13 +74,13 @@ def clip_layer(figure: HouseFigure, prepared: Prepared, sample: int) -> list[Art
     layer.text(0.25, 6.08, f"Clip {sample + 1} of {len(clips)}{synthetic}", 15, weight="bold")
     for m, modality in enumerate(MODALITIES):
         if clips.observed[sample, m]:
-            layer.heat(TRUE, ROWS[modality], clips.real(sample, m), modality, clips.steps(sample))
+            _sequence(layer, prepared, TRUE, sample, m)
         else:
             layer.absent(TRUE, ROWS[modality], "no truth")
     whole = clips.seen(sample, LETTERS)
     _, full, truth = SCALE_ROWS
-    _value(layer, full, prepared.guess(sample, whole) if whole else math.nan, "o", MUTED, 9)
-    _value(layer, truth, float(clips.label[sample]), "D", INK, 8)
+    draw_value(layer, full, prepared.guess(sample, whole) if whole else math.nan, "o", MUTED, 9)
+    draw_value(layer, truth, float(clips.label[sample]), "D", INK, 8)
     return layer.artists
 
 
@@ -86,10 +94,27 @@ def state_layer(figure: HouseFigure, prepared: Prepared, state: SwitchboardState
         _used(layer, prepared, state.sample, seen, m, modality)
     if not seen:
         layer.text(0.2, 0.66, "Nothing is available: nothing to recover from.", 12.5, weight="bold")
-    _latents(layer, prepared, state, seen)
-    _prediction(layer, prepared, state.sample, seen)
-    _classes(layer, prepared, state.sample, seen)
+    if prepared.joint is None:
+        _latents(layer, prepared, state, seen)
+        _prediction(layer, prepared, state.sample, seen)
+    else:
+        joint_latents(layer, prepared, state, seen)
+        joint_prediction(layer, prepared, state.sample, seen)
+    if prepared.joint is None or not prepared.joint.posterior:
+        _classes(layer, prepared, state.sample, seen)
+    else:
+        joint_classes(layer, prepared, state.sample, seen)
     return layer.artists
+
+
+def _sequence(layer: Layer, prepared: Prepared, x: float, sample: int, m: int) -> None:
+    """The real features of a clip's modality: as lines where draws are to be compared with them, else as pixels."""
+    clips, modality = prepared.clips, MODALITIES[m]
+    if prepared.joint is None:
+        layer.heat(x, ROWS[modality], clips.real(sample, m), modality, clips.steps(sample))
+    else:
+        shown = clips.real(sample, m)[:, prepared.joint.channels[m]]
+        lanes(layer, x, ROWS[modality], shown, clips.steps(sample), color=MODALITY_COLOURS[modality])
 
 
 def _used(layer: Layer, prepared: Prepared, sample: int, seen: str, m: int, modality: str) -> None:
@@ -98,7 +123,9 @@ def _used(layer: Layer, prepared: Prepared, sample: int, seen: str, m: int, moda
     there, used = bool(clips.observed[sample, m]), LETTERS[m] in seen
     lines = ["available" if used else "hidden" if there else "not in clip"]
     if used:
-        layer.heat(USED, y, clips.real(sample, m), modality, clips.steps(sample))
+        _sequence(layer, prepared, USED, sample, m)
+    elif seen and prepared.joint is not None:
+        lines = joint_recovered(layer, prepared, sample, seen, m)
     elif seen:
         layer.heat(USED, y, clips.made(sample, seen, m), modality, clips.steps(sample))
         layer.dashed(USED, y, MODALITY_COLOURS[modality])
@@ -115,7 +142,7 @@ def _latents(layer: Layer, prepared: Prepared, state: SwitchboardState, seen: st
     plane, sample = prepared.plane, state.sample
     for m, modality in enumerate(MODALITIES):
         if prepared.clips.observed[sample, m]:
-            _cloud(layer, plane.latents[m, sample], modality, LETTERS[m] in seen)
+            draw_cloud(layer, plane.latents[m, sample], modality, LETTERS[m] in seen)
     new = to_inches(plane.stand_in(sample, seen))
     if state.before is not None:
         old = to_inches(plane.stand_in(sample, prepared.clips.seen(sample, state.before)))
@@ -133,28 +160,15 @@ def _latents(layer: Layer, prepared: Prepared, state: SwitchboardState, seen: st
         )
 
 
-def _cloud(layer: Layer, steps: np.ndarray, modality: str, shown: bool) -> None:
-    """A modality's own latents: a small mark per time step, a large one for their mean; hollow if it is hidden."""
-    steps = steps[np.isfinite(steps[:, 0])]
-    if not len(steps):
-        return
-    colour, marker = MODALITY_COLOURS[modality], MODALITY_MARKERS[modality]
-    style = dict(marker=marker, color=colour, mfc=colour if shown else "white", ls="none")
-    layer.line(*to_inches(steps).T, ms=4, alpha=0.8, mec=colour, mew=0.9, gid=f"steps {modality}", **style)
-    edge = "white" if shown else colour
-    mean = to_inches(steps.mean(axis=0))[:, None]
-    layer.line(*mean, ms=12, mec=edge, mew=1.7, gid=f"mean {modality}", **style)
-
-
 def _prediction(layer: Layer, prepared: Prepared, sample: int, seen: str) -> None:
-    y, q, value = SCALE_ROWS[0], prepared.half_width[seen], prepared.guess(sample, seen)
+    y, value = SCALE_ROWS[0], prepared.guess(sample, seen)
     reach = ""
-    if math.isfinite(q):
+    if prepared.has_interval(sample, seen):
         low, high = (on_scale(edge) for edge in prepared.interval(sample, seen))
         layer.band(low, y - 0.11, high - low, 0.22, NOW, gid="interval")
-        reach = f" \u00b1 {q:.1f}"
+        reach = f" \u00b1 {prepared.half_width[seen]:.1f}"
     layer.text(PLANE[0], y, "prediction" if seen else "blind guess", 12.5, weight="bold")
-    _value(layer, y, value, "o", NOW, 13, reach)
+    draw_value(layer, y, value, "o", NOW, 13, reach)
 
 
 def _classes(layer: Layer, prepared: Prepared, sample: int, seen: str) -> None:
@@ -167,18 +181,4 @@ def _classes(layer: Layer, prepared: Prepared, sample: int, seen: str) -> None:
     bars = LineCollection(places, colors=CLASS_COLOURS, linewidths=17, capstyle="butt", gid="classes")
     layer.add(bars)
     if best is not None:
-        value = float(best[sample])
-        layer.line([on_scale(value)], [foot - 0.09], marker="^", color=INK, ms=9, gid="best")
-        layer.text(2 * HALF - 0.22, foot + 0.12, signed(value), 12.5, ha="right", weight="bold")
-
-
-def _value(
-    layer: Layer, y: float, value: float, marker: str, colour: str, size: float, reach: str = ""
-) -> None:
-    """A mark on the axis of sentiment and its number at the right."""
-    right = 2 * HALF - 0.22
-    if math.isnan(value):
-        layer.text(right, y, "none", 12.5, ha="right", color=MUTED)
-        return
-    layer.line([on_scale(value)], [y], marker=marker, color=colour, ms=size, mec="white", mew=1.2)
-    layer.text(right, y, signed(value) + reach, 12.5, ha="right", weight="bold" if size > 9 else "normal")
+        draw_best(layer, float(best[sample]))

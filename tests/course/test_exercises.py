@@ -118,7 +118,7 @@ def test_nothing_returned_is_refused_and_a_stub_is_not_solved(number, capsys):
 
 
 def test_an_unknown_exercise_is_refused_with_the_remedy():
-    for number in ("12.1", "2.99", "two", "2", 3.5):
+    for number in ("13.1", "2.99", "two", "2", 3.5):
         with pytest.raises(ConfigError, match="there is no exercise"):
             check(number)
     with pytest.raises(ConfigError, match="no chapter 40"):

@@ -37,7 +37,11 @@ def test_where_residuals_depend_on_the_prediction_the_coverage_holds_everywhere(
     known = Residuals.of(*clips(5000))
     predictions, labels = clips(6000)
     hit = covered(prediction_interval(predictions[None], known, level), labels)
-    for low in (-3, -1, 1):  # residuals of all clips alike would cover the middle always and the ends too rarely
+    for low in (
+        -3,
+        -1,
+        1,
+    ):  # residuals of all clips alike would cover the middle always and the ends too rarely
         there = (predictions >= low) & (predictions < low + 2)
         assert hit[there].mean() == pytest.approx(level, abs=0.06)
 

@@ -81,7 +81,7 @@ def record_times(notebook: nbformat.NotebookNode, chapter: str, record_property)
 
 def test_every_chapter_is_there():
     missing = [
-        f"{number:02}" for number in range(12) if not list(ROOT.glob(f"notebooks/{number:02}_*.ipynb"))
+        f"{number:02}" for number in range(13) if not list(ROOT.glob(f"notebooks/{number:02}_*.ipynb"))
     ]
     assert not missing
 

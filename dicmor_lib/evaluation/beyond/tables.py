@@ -113,15 +113,32 @@ def law_table(results: Results, data: str) -> list[str]:
 
 def prediction_table(results: Results, data: str, measure: str = "acc2") -> list[str]:
     """Acc-2 or MAE by pattern, and the joint prior's difference to each other method."""
-    oracle, main = results.info[data]["synthetic"], MAIN[measure]
+    oracle = results.info[data]["synthetic"]
+    main = reader(results, data, measure)
     own = [main, *(name for name in ("joint, class", "joint", "joint, 1 draw") if name != main)]
-    header = ["available", *own, *OTHERS, *(["Bayes"] if oracle else []), *(f"{main} - {n}" for n in OTHERS)]
+    header = [
+        "available",
+        *own,
+        *OTHERS,
+        *(["Bayes"] if oracle else []),
+        *(f"({main}) - {n}" for n in OTHERS),
+    ]
     lines = []
     for p in PATTERNS:
         names = [*own, *OTHERS, *(["Bayes"] if oracle else [])]
         cells = [short_number(results.get(data, measure, p, name).value, 3) for name in names]
-        lines.append([p, *cells, *(_against(results, data, measure, p, name) for name in OTHERS)])
+        differences = (with_interval(results.get(data, measure, p, name, against=main)) for name in OTHERS)
+        lines.append([p, *cells, *differences])
     return table(header, lines)
+
+
+def reader(results: Results, data: str, measure: str) -> str:
+    """What predicts for the joint prior: its class posterior, and for Acc-2 on a file the fusion.
+
+    On the oracle the law is learned well enough for Bayes' rule; on a few real clips a network trained to predict is
+    the better reader.
+    """
+    return "joint, class" if results.info[data]["synthetic"] and measure == "acc2" else "joint"
 
 
 def calibration_table(results: Results, data: str) -> list[str]:
@@ -193,7 +210,7 @@ def _beaten(results: Results, data: str) -> list[LINE]:
         rows = [
             row
             for row in results.found
-            if (row.data, row.measure, row.against) == (data, measure, MAIN[measure])
+            if (row.data, row.measure, row.against) == (data, measure, MAIN[measure][0])
             and row.pattern in INCOMPLETE
             and row.method in (*OTHERS, "DiCMoR recovered", "DiCMoR transferred", "gaussian sample")
         ]
@@ -205,7 +222,7 @@ def _beaten(results: Results, data: str) -> list[LINE]:
 
 def _against(results: Results, data: str, measure: str, pattern: str, name: str, target: str = "") -> str:
     try:
-        return with_interval(results.get(data, measure, pattern, name, target, MAIN[measure]))
+        return with_interval(results.get(data, measure, pattern, name, target, MAIN[measure][0]))
     except DataError:
         return "-"
 

@@ -85,7 +85,7 @@ def oracle_results(gap: float = 0.02, ratio: float = 1.5, cover: float = 0.8, wi
         for method in ("joint", "joint, class", "joint, 1 draw", "DiCMoR", "ridge", "gaussian", "Bayes"):
             for measure in ("acc2", "absolute_error"):
                 add(measure, p, "", method, 0.7)
-                add(measure, p, "", method, wins, tables.MAIN[measure])
+                add(measure, p, "", method, wins, tables.MAIN[measure][0])
         for level in (80, 95):
             add(f"cover{level}", p, "", "joint", cover if level == 80 else 0.95)
             add(f"width{level}", p, "", "joint", 3.0)
@@ -100,7 +100,7 @@ def oracle_results(gap: float = 0.02, ratio: float = 1.5, cover: float = 0.8, wi
                 for measure in ("squared_error", "correlation", "spread", "law", "conditional_law"):
                     add(measure, p, target, method, 0.1 * (ratio if method == "joint draw" else 1.0))
                     if measure in tables.MAIN:
-                        add(measure, p, target, method, -wins, tables.MAIN[measure])
+                        add(measure, p, target, method, -wins, tables.MAIN[measure][0])
             add("law", p, target, "real", 0.1)
     info = dict(synthetic=True, clips=[20000, 1000, 20000], state=4, seeds=[0, 1], draws=16, machine="a CPU")
     return Results({"oracle": info}, tuple(rows))
