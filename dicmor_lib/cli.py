@@ -20,6 +20,7 @@ COMMANDS: tuple[str, ...] = (
     "recover",
     "data",
     "bench",
+    "beyond",
     "convert-checkpoint",
     "doctor",
 )

@@ -17,7 +17,7 @@ from dicmor_lib.evaluation.bootstrap import LEVEL
 from dicmor_lib.evaluation.two_way import TwoWay
 
 RESULTS = Path(__file__).with_name("results.json")
-"""What was measured for the course and the README; `python -m dicmor_lib.evaluation.beyond` writes it."""
+"""What was measured for the course and the README; `dicmor beyond` writes it."""
 
 MAIN: dict[str, tuple[str, ...]] = {
     "acc2": ("joint, class", "joint"),
@@ -138,7 +138,7 @@ def read_results(path: Path = RESULTS) -> Results:
         return Results(content["info"], tuple(Found(**row) for row in rows))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} holds no results of this study ({error}); write them with python -m dicmor_lib.evaluation.beyond"
+            f"{path} holds no results of this study ({error}); write them with 'dicmor beyond --data ... --out ...'"
         ) from None
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from dicmor_lib.data import Standardiser
 from dicmor_lib.errors import DataError
-from dicmor_lib.evaluation.beyond import __main__ as command
 from dicmor_lib.evaluation.beyond import run
 from dicmor_lib.evaluation.beyond.results import read_results
 from dicmor_lib.evaluation.beyond.run import run_seed
@@ -126,30 +125,6 @@ def test_the_truth_in_standardised_units():
     assert abs(spread.mean()) < 0.1 and spread.std() > 0.3
 
 
-def test_the_command_writes_results_and_replaces_those_of_a_data_set(tmp_path, monkeypatch, capsys):
-    setting = small()
-    monkeypatch.setattr(Setting, "of_oracle", classmethod(lambda cls: setting))
-    results = tmp_path / "results.json"
-    arguments = ["--seeds", "0,1", "--out", str(tmp_path / "runs"), "--results", str(results)]
-    assert command.main([*arguments, "--only", "measure"]) == 0 and not results.exists()
-    assert command.main(arguments) == 0
-    first = read_results(results)
-    assert first.info["synthetic"]["seeds"] == [0, 1] and first.info["synthetic"]["clips"] == [120, 40, 60]
-    assert command.main(arguments) == 0  # everything is kept: the same numbers, once
-    assert results.read_text() == json_of(first, results)
-    assert "synthetic, seed 1: measured lav" in capsys.readouterr().out
-    assert command.main([*arguments[:-1], str(tmp_path), "--data", "nothing.pkl"]) == 2
-    assert "nothing.pkl" in capsys.readouterr().err
-
-
-def json_of(results, path) -> str:
-    from dicmor_lib.evaluation.beyond.results import write_results
-
-    other = path.with_name("again.json")
-    write_results(results, other)
-    return other.read_text()
-
-
 def test_a_file_without_complete_clips_is_refused():
     data = small().source.load()
     data.test.observed[:, 0] = False
@@ -159,5 +134,5 @@ def test_a_file_without_complete_clips_is_refused():
 
 def test_damaged_results_say_how_to_write_them(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps({"info": {}, "found": [{"data": "x"}]}))
-    with pytest.raises(DataError, match="python -m dicmor_lib.evaluation.beyond"):
+    with pytest.raises(DataError, match="dicmor beyond --data"):
         read_results(tmp_path / "r.json")
