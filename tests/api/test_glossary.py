@@ -22,6 +22,7 @@ SAID_OTHERWISE = {  # the words that stand for a term where it is met, if it is 
     "Bayes accuracy": "bayes",
     "Class-conditional prior": "prior",
     "CMU-MOSI, CMU-MOSEI": "mosi",
+    "Coverage": "covered",
     "Depth collapse": "collapse",
     "Conformal interval": "conformal",
     "Distribution-consistent": "law",
