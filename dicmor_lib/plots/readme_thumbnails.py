@@ -53,6 +53,7 @@ CHOSEN: dict[int, Thumbnail] = {
     9: Thumbnail(1, WHOLE, "The switchboard: sequences, latents and the prediction."),
     10: Thumbnail(1, WHOLE, "Histograms of one model's accuracy over draws of the masks."),
     11: Thumbnail(0, WHOLE, "The rate of matrix products against their size."),
+    12: Thumbnail(0, WHOLE, "A joint law of two latents, cut: what one says of the other."),
 }
 """Chapter -> its thumbnail; a chapter that is not named here shows its first figure whole."""
 
