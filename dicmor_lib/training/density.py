@@ -21,7 +21,8 @@ from dicmor_lib.model import DiCMoR
 WARM_UP = 100
 """Steps over which the learning rate rises from 0; then it falls to 0 along a half cosine."""
 LOOK_EVERY = 100
-"""Steps between two looks at the loss, each of which waits for the device."""
+LEAST_LOOK = 10
+"""Steps between two looks at the loss, each of which waits for the device: one epoch's, but within these bounds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class DensityPoint:
 
     Attributes:
         step: optimiser steps so far.
-        loss: mean over the last `LOOK_EVERY` training batches.
+        loss: mean over the training batches since the last look.
         valid: on the validation clips; NaN without.
     """
 
@@ -55,9 +56,9 @@ def fit_density(
     Args:
         split: every clip counts with the modalities that are observed in it.
         steps: optimiser steps (Adam) on `batch_size` clips each, drawn with the seed.
-        valid: if given, the model ends with the weights that were best on these clips, looked at every `LOOK_EVERY`
-            steps: with few training clips the density overfits.
-        progress: called every `LOOK_EVERY` steps.
+        valid: if given, the model ends with the weights of the look at which these clips were most probable: with few
+            training clips the density overfits.
+        progress: called at every look: after each epoch, at least every 100 steps, at most every 10.
 
     Raises:
         ConfigError: if the model's prior is not joint, or a setting is out of range.
@@ -76,6 +77,7 @@ def fit_density(
     parameters, best = list(model.flow.parameters()), _Best(model, valid)
     optimiser = torch.optim.Adam(parameters, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
+    look = min(LOOK_EVERY, max(LEAST_LOOK, math.ceil(len(split) / batch_size)))
     points, recent = [], []
     model.train()
     for step in range(1, steps + 1):
@@ -87,7 +89,7 @@ def fit_density(
         optimiser.step()
         schedule.step()
         recent.append(loss.detach())
-        if step % LOOK_EVERY == 0 or step == steps:
+        if step % look == 0 or step == steps:
             points.append(DensityPoint(step, float(torch.stack(recent).mean()), best.look()))
             recent = []
             if not math.isfinite(points[-1].loss):

@@ -14,8 +14,8 @@ SEEDS: tuple[int, ...] = (0, 1, 2, 3, 4)
 DIM = 4
 """Channels of each modality of the oracle here: its class, its content, and nothing more to learn."""
 
-FLOWS: dict[str, Any] = dict(flow_layers=8, flow_width=64, mixing="conv1x1", log_scale_bound=1.0)
-"""Of both models. A learned mixing and a wide bound, because a density is asked for, not only a transfer."""
+FLOWS: dict[str, Any] = dict(flow_layers=8, flow_width=64, mixing="conv1x1")
+"""Of both models. A learned mixing, because a density is asked for, not only a transfer."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Setting:
     def of_oracle(cls, sizes: tuple[int, int, int] = (20_000, 1000, 20_000), **changes: Any) -> Setting:
         """The oracle with features as they are (C^m is the identity), so that their true law is known."""
         oracle = Oracle(dims=(DIM, DIM, DIM), time=16, mean_length=8.0, sizes=sizes)
-        model = dict(hidden=DIM, heads=2, shallow="identity", kernel_size=1, output_dropout=0.1)
+        model = dict(
+            hidden=DIM, heads=2, shallow="identity", kernel_size=1, log_scale_bound=1.0, output_dropout=0.1
+        )
         model |= dict(language_dropout=0.0, embedding_dropout=0.0, attention_dropout=(0.0, 0.0, 0.0))
         train = TrainConfig(
             stage1_epochs=8, stage2_epochs=8, batch_size=128, learning_rate=3e-3, plateau_patience=0
