@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dicmor_lib.commands.results import replace_section
 from dicmor_lib.errors import DataError
 from dicmor_lib.evaluation.beyond import tables
 from dicmor_lib.evaluation.beyond.results import (
@@ -17,6 +19,8 @@ from dicmor_lib.evaluation.beyond.results import (
     read_results,
     write_results,
 )
+
+README = Path(__file__).resolve().parents[3] / "README.md"
 
 
 def two_seeds(shift: float = 0.0) -> list[dict]:
@@ -106,8 +110,12 @@ def oracle_results(gap: float = 0.02, ratio: float = 1.5, cover: float = 0.8, wi
     return Results({"oracle": info}, tuple(rows))
 
 
+def said_of(results: Results, data: str) -> list[str]:
+    return [line.strip("| ").rsplit("| ", 1)[1] for line in tables.verdict(results, data)[2:]]
+
+
 def said(results: Results) -> list[str]:
-    return [line.rsplit("| ", 1)[1].strip(" |") for line in tables.verdict(results, "oracle")[2:]]
+    return said_of(results, "oracle")
 
 
 def test_the_verdict_is_met_only_where_the_worst_pattern_meets_it():
@@ -140,6 +148,15 @@ def test_every_table_has_a_line_per_case_and_the_numbers():
     assert text.count("<details>") == text.count("</details>") == 5
     widths = {line.count("|") for line in tables.effects_table(results, "oracle")}
     assert widths == {7}
+
+
+def test_the_readme_holds_these_tables():
+    """If this fails: dicmor beyond --into README.md"""
+    text = README.read_text(encoding="utf-8")
+    results = read_results(RESULTS)
+    for name in results.info:
+        assert replace_section(text, name, tables.to_markdown(results, name), "beyond") == text
+    assert said_of(results, "synthetic") == ["met"] * 8, "README says that every target is met"
 
 
 def test_what_was_measured_for_the_course_is_complete():
