@@ -36,7 +36,7 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
     """Set a share of `rate` of the numbers to zero and scale the others up, in training only."""
     if not training or rate == 0:
         return x
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, rate)
     keep = torch.ge(random_levels(x.shape, x.device), threshold(rate), out=torch.empty_like(x))
     return x * keep.mul_(1 / kept_share(rate))
@@ -44,5 +44,8 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
 
 def keep_mask(like: Tensor, rates: tuple[float, ...]) -> Tensor:
     """Return a bool mask shaped `like`, False with probability rates[g] for the entries of group g (first axis)."""
+    if torch.compiler.is_compiling():  # a compiler fuses the plain draw, and cannot follow `random_levels`
+        plain = (torch.rand_like(x, dtype=torch.float32) < kept_share(rate) for x, rate in zip(like, rates))
+        return torch.stack(list(plain))
     levels = random_levels(like.shape, like.device)
     return torch.stack([levels[g] >= threshold(rate) for g, rate in enumerate(rates)])

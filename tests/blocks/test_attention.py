@@ -306,6 +306,23 @@ def test_dropout_draws_are_seeded_and_independent():
     assert abs(torch.corrcoef(centred)[0, 1]) < 0.15
 
 
+def test_compiled_dropout_drops_at_the_same_rates():
+    """The compiler gets plain draws: it lost track of the bits that `random_levels` looks at as smaller numbers."""
+    rates, like = (0.0, 0.3, 0.9), torch.ones(3, 50, 1001)
+
+    @torch.compile(backend="aot_eager", fullgraph=True)
+    def both(x):
+        return keep_mask(x, rates), dropout(x, 0.3, training=True)
+
+    keep, dropped = both(like)
+    assert keep.dtype == torch.bool and keep.shape == like.shape
+    for g, rate in enumerate(rates):
+        assert keep[g].double().mean().item() == pytest.approx(1 - rate, abs=0.01)
+    assert (dropped == 0).double().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert not torch.equal(both(like)[0], keep)  # drawn anew each time
+
+
 def test_attention_dropout_keeps_the_expectation_and_stops_in_eval():
     attention = perturb(CrossModalAttention(2, WIDTH, HEADS, (0.4, 0.0)), 0.5)
     x = torch.randn(2, 1, 5, WIDTH)

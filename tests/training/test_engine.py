@@ -78,6 +78,28 @@ def same_when_compiled(kit, data, backend: str) -> None:
         torch.testing.assert_close(compiled_gradients[name], gradient, msg=name)
 
 
+def test_captured_blocks_train_with_dropout(kit, data):
+    """Every rate above zero at once: what is drawn differs from step to step, and is finite, loss and gradients."""
+    rates = dict(language_dropout=0.2, attention_dropout=(0.3, 0.2, 0.1), embedding_dropout=0.2)
+    model = kit.make_model(output_dropout=0.3, **rates).train()
+    with torch.no_grad():
+        for (
+            parameter
+        ) in model.parameters():  # a coupling layer's last map starts at zero and would hide the others
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    engine = launch(kit.settings(compile=True))
+    engine.compile_blocks(model, "aot_eager")
+    try:
+        torch._dynamo.utils.counters.clear()
+        (first, gradients), (second, _) = (one_pass(kit, data, model) for _ in range(2))
+        assert not torch._dynamo.utils.counters["graph_break"]
+    finally:
+        engine.plain_blocks(model)
+    assert first.isfinite().all() and second.isfinite().all() and not torch.equal(first, second)
+    for name, gradient in gradients.items():
+        assert gradient.isfinite().all() and gradient.abs().sum() > 0, name
+
+
 def test_captured_blocks_compute_the_same(kit, data):
     """As torch.compile captures them, without the C++ that it would write: that takes minutes on a CPU."""
     same_when_compiled(kit, data, "aot_eager")
