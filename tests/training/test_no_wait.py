@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dicmor_lib.modalities import PATTERNS, pattern_mask
 from dicmor_lib.training import steps
@@ -134,6 +137,32 @@ def test_the_watch_sees_what_waits():
     for reads in (lambda: there.sum().item(), lambda: bool(there.any()), lambda: there.cpu()):
         with pytest.raises((RuntimeError, NotImplementedError)):
             reads()
+
+
+@pytest.mark.filterwarnings("ignore:aten..where")  # the meta device has no autograd kernel of its own for it
+@pytest.mark.parametrize("prior", ["class", "joint"])
+def test_captured_graphs_hold_nothing_of_the_processor(kit, data, monkeypatch, prior):
+    """A graph with one tensor of the processor in it, forward or backward, is not captured as a CUDA graph."""
+    nodes: list[list[str]] = []
+
+    def look(graph, _):
+        values = [(n, v) for n in graph.graph.nodes for v in tree_leaves(n.meta.get("val"))]
+        tensors = [(n, v) for n, v in values if isinstance(v, torch.Tensor)]
+        assert len(tensors) > 10
+        nodes.append([f"{n} {v.device}" for n, v in tensors if v.device != META])
+        return make_boxed_func(graph.forward)
+
+    made = stepper(kit, data, monkeypatch, 2, prior=prior, embedding_dropout=0.2)
+    engine = Engine(made.engine.fabric, META, 0, 1, compile=True)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    engine.compile_blocks(made.model, aot_autograd(fw_compiler=look, bw_compiler=look))
+    try:
+        list(made.run([[np.arange(14)]]))
+    finally:
+        engine.plain_blocks(made.model)
+    assert len(nodes) >= 4 and not any(nodes), nodes
+    assert not torch._dynamo.utils.counters["graph_break"]
 
 
 @pytest.mark.gpu
