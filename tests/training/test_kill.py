@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,26 @@ def test_killed_and_resumed(kit, victims, whole_run, tmp_path):
     assert_same_draws(journal, whole_run)
 
 
+def epochs_of(kit, out: Path) -> int:
+    """Epochs that a run has finished."""
+    return len(kit.record(out)) if (out / "metrics.csv").exists() else 0
+
+
+def wait_up_to_three_epochs(
+    process: subprocess.Popen, epochs: Callable[[], int], phase: Path, rng: random.Random
+) -> None:
+    """Wait for the work to begin, for 0 to 2 epochs more, and for a part of one: ten times this is under 40 epochs."""
+
+    def wait_for(happened: Callable[[], bool]) -> None:
+        while process.poll() is None and not happened():
+            time.sleep(0.01)
+
+    wait_for(lambda: bool(phase.read_text().strip("\0 ")))
+    began, before, more = time.monotonic(), epochs(), rng.randint(0, 2)
+    wait_for(lambda: epochs() >= before + more)
+    time.sleep(rng.random() * (time.monotonic() - began) / max(1, epochs() - before))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("within", [False, True], ids=["from outside", "within a write"])
 def test_ten_kills_of_fresh_processes(kit, victims, tmp_path, within):
@@ -52,14 +74,11 @@ def test_ten_kills_of_fresh_processes(kit, victims, tmp_path, within):
         job = victims.job(out, *epochs, journal=str(tmp_path / "journal"), phase=str(phase), **special)
         process = victims.fresh(json.dumps(job))
         if not within:
-            while process.poll() is None and not phase.read_text().strip("\0 "):
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0.0, 4.0))
+            wait_up_to_three_epochs(process, lambda: epochs_of(kit, out), phase, rng)
             process.kill()
         assert process.wait(600) == -signal.SIGKILL, "it was over before"
         hits.append(phase.read_text().strip("\0 "))
-        done = len(kit.record(out)) if (out / "metrics.csv").exists() else 0
-        print(f"kill {kill + 1}: {hits[-1]}, after {done} epochs")
+        print(f"kill {kill + 1}: {hits[-1]}, after {epochs_of(kit, out)} epochs")
     assert victims.fresh(json.dumps(victims.job(out, *epochs))).wait(900) == 0
     kit.assert_same_folder(whole, out)
     drawn, expected = (set(path.read_text().splitlines()) for path in (tmp_path / "journal", journal))
