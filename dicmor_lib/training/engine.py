@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from dicmor_lib.errors import DeviceError, DicmorError
 from dicmor_lib.objective import Term
+from dicmor_lib.training.allocator import keep_freed_memory
 from dicmor_lib.training.config import TrainConfig
 
 
@@ -152,6 +153,7 @@ def launch(config: TrainConfig) -> Engine:
         DeviceError: if the accelerator, the number of devices or the precision is not to be had here.
     """
     accelerator = resolve_accelerator(config.accelerator, config.devices, config.precision)
+    keep_freed_memory()
     with _hidden("torchmetrics"):  # Fabric loads it, with scipy and transformers, only to read its version
         from lightning_fabric import Fabric
         from lightning_fabric.strategies import DDPStrategy
