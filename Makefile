@@ -74,7 +74,7 @@ test: $(STAMP) ## run the tests, notebooks included
 test-long: $(STAMP) ## run the long versions of the tests
 	@exec "$(PY)" -m pytest -n $(WORKERS) --maxprocesses=4 --dist=worksteal -m slow $(PYTEST_ARGS)
 
-bench: $(STAMP) ## measure speed, and write it into README.md (about six minutes; the machine must be idle)
+bench: $(STAMP) ## measure speed, and write it into README.md (about nine minutes; the machine must be idle)
 	@"$(PY)" -m dicmor_lib bench --json dicmor_lib/bench/measured.json --into README.md $(BENCH_ARGS)
 	@"$(PY)" -m dicmor_lib.bench.toggle
 

@@ -82,7 +82,8 @@ def _explain(target: Target, results: Results) -> str:
         kept = case["peak_memory_mb"] - case["libraries_mb"] - case["weights_mb"]
         return (
             f"Loaded libraries take {case['libraries_mb']:.0f} MB, weights with their gradients and Adam's moments "
-            f"{case['weights_mb']:.0f} MB, and what the forward pass keeps for the backward pass {kept:.0f} MB."
+            f"{case['weights_mb']:.0f} MB, and the step itself {kept:.0f} MB, most of it kept by the forward pass for the "
+            "backward pass."
         )
     profile = find(results["profiles"], **target.case)
     text = (
