@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 import torch
 
 from dicmor_lib.data.dataset import MultimodalData
 from dicmor_lib.data.standardise import Standardiser
+from dicmor_lib.errors import DataError
 from dicmor_lib.evaluation.beyond.setting import Setting
 from dicmor_lib.model import DiCMoR
 from dicmor_lib.training import fit
@@ -56,7 +58,12 @@ def _joint_model(setting: Setting, stage1: DiCMoR, data: MultimodalData, seed: i
     torch.manual_seed(seed)
     joint = DiCMoR(setting.config("joint", stage1.config.feature_dims))
     if path.exists():
-        joint.load_state_dict(safetensors.torch.load_file(path))
+        try:
+            joint.load_state_dict(safetensors.torch.load_file(path))
+        except (safetensors.SafetensorError, RuntimeError):
+            raise DataError(
+                f"{path} is damaged; delete it to train the joint model of this seed again"
+            ) from None
         return joint.eval()
     shared = {name: value for name, value in stage1.state_dict().items() if name.startswith(SHARED)}
     joint.load_state_dict(shared, strict=False)

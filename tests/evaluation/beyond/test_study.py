@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from dicmor_lib.data import Standardiser
-from dicmor_lib.errors import DataError
+from dicmor_lib.errors import CheckpointError, DataError
 from dicmor_lib.evaluation.beyond import run
 from dicmor_lib.evaluation.beyond.results import read_results
 from dicmor_lib.evaluation.beyond.run import run_seed
@@ -16,6 +17,7 @@ from dicmor_lib.evaluation.beyond.setting import Setting
 from dicmor_lib.evaluation.beyond.truth import truth_of
 from dicmor_lib.evaluation.metrics import sentiment_metrics
 from dicmor_lib.modalities import pattern_mask
+from dicmor_lib.training.lock import locked
 
 PATTERNS = ("l", "av", "lav")
 
@@ -106,6 +108,35 @@ def test_a_seed_is_kept_and_an_interrupted_one_trains_nothing_twice(seeds, out, 
     remeasured = run_seed(small(), 1, out, ("l",))
     file.unlink()  # as other tests expect all patterns
     assert all(np.array_equal(value, seeds[1][key], equal_nan=True) for key, value in remeasured.items())
+
+
+def test_what_was_kept_for_other_data_or_settings_is_not_passed_off(seeds, out):
+    other_data = Setting.of_oracle((120, 40, 61)).source
+    other_draws, other_epochs = small().draws + 1, small().train.replace(stage2_epochs=2)
+    for changes in ({"source": other_data}, {"draws": other_draws}, {"train": other_epochs}):
+        with pytest.raises(DataError, match="other data or with other settings .* delete that folder"):
+            run_seed(dataclasses.replace(small(), **changes), 0, out, PATTERNS)
+
+
+def test_a_damaged_file_is_named_with_its_remedy(seeds, out):
+    folder = run.seed_folder(out, small(), 0)
+    for name, remedy in (
+        ("measures.npz", "measure this seed"),
+        ("joint.safetensors", "train the joint model"),
+    ):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(DataError, match=f"{name} is damaged.* delete it to {remedy}"):
+            run_seed(small(), 0, out, PATTERNS)
+        (folder / name).unlink()  # the weights are looked at only where the measures are gone
+        if name == "joint.safetensors":
+            (folder / name).write_bytes(whole)
+
+
+def test_two_processes_do_not_work_on_one_seed(out):
+    with locked(run.seed_folder(out, small(), 2) / ".lock"):
+        with pytest.raises(CheckpointError, match="another process is at work"):
+            run_seed(small(), 2, out, PATTERNS)
 
 
 def test_the_truth_in_standardised_units():
