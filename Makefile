@@ -71,7 +71,7 @@ install: $(STAMP) ## install or update .venv without opening anything
 test: $(STAMP) ## run the tests, notebooks included
 	@exec "$(PY)" -m pytest -n $(WORKERS) --maxprocesses=4 --dist=worksteal $(PYTEST_ARGS)
 
-test-long: $(STAMP) ## run the long versions of the tests
+test-long: $(STAMP) ## run the long versions of the tests (about forty minutes on 2 cores)
 	@exec "$(PY)" -m pytest -n $(WORKERS) --maxprocesses=4 --dist=worksteal -m slow $(PYTEST_ARGS)
 
 bench: $(STAMP) ## measure speed, and write it into README.md (about nine minutes; the machine must be idle)
