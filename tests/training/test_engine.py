@@ -144,6 +144,18 @@ def test_compiled_training_on_the_gpu_follows_the_eager_one(kit, data):
         assert compiled["valid_mae"] == pytest.approx(eager["valid_mae"], rel=1e-3)
 
 
+@pytest.mark.gpu
+def test_compiled_training_with_dropout_on_the_gpu(kit, data):
+    """What a run on a GPU uses: CUDA graphs, bf16, and draws that differ from step to step."""
+    rates = dict(language_dropout=0.2, attention_dropout=(0.3, 0.2, 0.1), embedding_dropout=0.2)
+    model = kit.make_model(**rates)
+    config = kit.settings(accelerator="cuda", compile=True, precision="bf16-mixed", stage2_epochs=4)
+    rows = fit(model, data, config, progress=False).rows
+    losses = [row["loss"] for row in rows]
+    assert np.isfinite(losses).all() and len(set(losses)) == len(losses)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
 # --- precision ----------------------------------------------------------------------------------------------------
 
 
