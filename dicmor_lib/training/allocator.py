@@ -7,6 +7,7 @@ the next step pays for each page again: the kernel has to find it, clear it and 
 from __future__ import annotations
 
 import ctypes
+import functools
 import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -16,6 +17,7 @@ FROM_HEAP = 2**25
 """Blocks up to this size (32 MB, the most that mallopt takes) come from the heap, larger ones from the system."""
 
 
+@functools.cache  # it holds for the whole process, so once is enough
 def keep_freed_memory() -> bool:
     """Let the C library of this process keep what is freed, for its next allocation; the peak stays what it is.
 
