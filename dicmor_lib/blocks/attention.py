@@ -10,11 +10,15 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dicmor_lib.blocks.dropout import dropout, keep_mask, kept_share
 from dicmor_lib.blocks.grouped import GroupedLayerNorm, GroupedLinear
 from dicmor_lib.blocks.precision import computes_on_cpu
 from dicmor_lib.blocks.softmax_read import SoftmaxRead
+
+MANY_SCORES = 2**20
+"""Up to this many, 4 MB, a CPU's cache holds the scores of all encoders at once."""
 
 
 def causal_mask(query_lengths: Tensor, source_lengths: Tensor, time: int) -> Tensor:
@@ -78,7 +82,9 @@ class CrossModalAttention(nn.Module):
 
     def forward(self, query: Tensor, source: Tensor, allowed: Tensor) -> Tensor:
         q, k, v = self.project(query, source)
-        read = (self.read_in_cache if computes_on_cpu(q) else self.read)(q, k, v, allowed)
+        scores = q[..., 0].numel() * k.shape[-2]
+        in_cache = computes_on_cpu(q) and (self.training or scores > MANY_SCORES)
+        read = (self.read_in_cache if in_cache else self.read)(q, k, v, allowed)
         return self.out(read.transpose(2, 3).flatten(3))  # heads side by side again
 
     def read(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
@@ -126,7 +132,13 @@ class EncoderLayer(nn.Module):
         query = self.attention_norm(x)
         # Eq. (19)
         x = x + self.attention(query, query if source is None else self.attention_norm(source), allowed)
-        return x + self.narrow(self.widen(self.mlp_norm(x), relu=True))
+        if self.training and computes_on_cpu(x):  # not kept but computed again when needed: wide, and cheap
+            return x + checkpoint(self.mlp, x, use_reentrant=False, preserve_rng_state=False)
+        return x + self.mlp(x)
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """Return the update of each step alone, a ReLU network of one hidden layer."""
+        return self.narrow(self.widen(self.mlp_norm(x), relu=True))
 
 
 class Encoder(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dicmor_lib.blocks.coupling import AffineCoupling
+from dicmor_lib.blocks.coupling_chain import can_chain, to_data, to_latent
 from dicmor_lib.blocks.mixing import InvertibleMixing
 from dicmor_lib.blocks.precision import full_precision
 from dicmor_lib.blocks.prior import ClassPrior
@@ -73,7 +74,19 @@ class Flow(nn.Module):
         """
         x, mask, plain = self._with_groups(x, mask)
         a, b = x.chunk(2, dim=-1)
-        log_det = x.new_zeros(x.shape[:-1])  # per step
+        if self.mixing == "alternate" and can_chain(x, self.layers[0]):
+            b, a, log_det = to_latent(self.layers, b, a)  # the loop below, faster
+        else:
+            a, b, log_det = self._layer_by_layer(a, b)
+        z = torch.cat(self._in_place(a, b), dim=-1)
+        if mask is not None:
+            z, log_det = z * mask[..., None], log_det * mask
+        log_det = log_det.sum(-1)
+        return (z[0], log_det[0]) if plain else (z, log_det)
+
+    def _layer_by_layer(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both halves after all layers, and log abs det of each step (groups, batch, time)."""
+        log_det = a.new_zeros(a.shape[:-1])
         for number, layer in enumerate(self.layers):
             if self.mixing == "conv1x1":
                 mixed, log_volume = self.mixers[number](torch.cat([a, b], dim=-1))
@@ -83,27 +96,31 @@ class Flow(nn.Module):
             log_det = log_det + log_s.sum(-1)  # Eq. (5)
             if self.mixing == "alternate":
                 a, b = b, a
-        z = torch.cat(self._in_place(a, b), dim=-1)
-        if mask is not None:
-            z, log_det = z * mask[..., None], log_det * mask
-        log_det = log_det.sum(-1)
-        return (z[0], log_det[0]) if plain else (z, log_det)
+        return a, b, log_det
 
     @full_precision
     def inverse(self, z: Tensor, mask: Tensor | None = None) -> Tensor:
         """Latent to data: the layers run backwards; the result is zero on padding."""
         z, mask, plain = self._with_groups(z, mask)
         a, b = self._in_place(*z.chunk(2, dim=-1))
+        if self.mixing == "alternate" and can_chain(z, self.layers[0]):
+            b, a = to_data(self.layers, b, a)  # the loop below, faster
+        else:
+            a, b = self._layer_by_layer_back(a, b)
+        x = torch.cat([a, b], dim=-1)
+        if mask is not None:
+            x = x * mask[..., None]
+        return x[0] if plain else x
+
+    def _layer_by_layer_back(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Both halves before all layers."""
         for number in reversed(range(len(self.layers))):
             if self.mixing == "alternate":
                 a, b = b, a
             b = self.layers[number].inverse(a, b)  # Eq. (2)
             if self.mixing == "conv1x1":
                 a, b = self.mixers[number].inverse(torch.cat([a, b], dim=-1)).chunk(2, dim=-1)
-        x = torch.cat([a, b], dim=-1)
-        if mask is not None:
-            x = x * mask[..., None]
-        return x[0] if plain else x
+        return a, b
 
     def log_prob(self, x: Tensor, label: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x given class of label), (groups, batch) in nats, summed over the valid steps.

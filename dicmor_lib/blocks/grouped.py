@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from dicmor_lib.blocks.precision import computes_on_cpu
 from dicmor_lib.blocks.sliding import SlidingProduct
 
+MANY_ROWS = 512
+"""From this many steps on, all samples together, a `SlidingProduct` is faster than copying the windows."""
+
 
 class GroupedLinear(nn.Module):
     """One affine map per group: (groups, ..., inputs) to (groups, ..., outputs).
@@ -55,7 +58,7 @@ class GroupedConv1d(nn.Module):
         self.taps = GroupedLinear(groups, kernel_size * inputs, outputs)
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        if computes_on_cpu(x):
+        if computes_on_cpu(x) and x.shape[1] * x.shape[2] >= MANY_ROWS:
             weight = self.taps.weight.unflatten(1, (self.kernel_size, -1))  # (groups, taps, inputs, outputs)
             y = SlidingProduct.apply(x, weight, self.taps.bias)
             return y.relu_() if relu else y

@@ -267,6 +267,44 @@ def test_attention_takes_the_plain_path_in_half_precision_and_the_fast_one_else(
     torch.testing.assert_close(half.float(), exact, rtol=0.05, atol=0.05)
 
 
+def test_few_scores_are_read_at_once_in_eval_and_many_group_by_group(attention, sequences, monkeypatch):
+    allowed = causal_mask(torch.full((GROUPS, BATCH), 4), torch.full((GROUPS, BATCH), 5), TIME)
+    ways = []
+    for way in ("read", "read_in_cache"):
+        plain = getattr(attention, way)
+        monkeypatch.setattr(attention, way, lambda *a, plain=plain, way=way: ways.append(way) or plain(*a))
+    few = attention.eval()(*sequences, allowed)
+    monkeypatch.setattr("dicmor_lib.blocks.attention.MANY_SCORES", 0)
+    many = attention(*sequences, allowed)
+    assert ways == ["read", "read_in_cache"]
+    torch.testing.assert_close(few, many)
+
+
+def test_the_mlp_of_a_layer_is_computed_again_instead_of_kept(monkeypatch):
+    """The same output and gradients, and a hidden layer less in memory."""
+    encoder = perturb(Encoder(2, WIDTH, HEADS, 2, (0.0, 0.0), embedding_dropout=0.0).train(), 0.3)
+    x = torch.randn(2, 3, TIME, WIDTH)
+    n = torch.full((2, 3), TIME)
+    valid, allowed = torch.ones(2, 3, TIME, dtype=torch.bool), causal_mask(n, n, TIME)
+    found = {}
+    for way in ("again", "kept"):
+        wide: list[int] = []
+
+        def note(tensor, wide=wide):
+            wide.append(tensor.shape[-1])
+            return tensor
+
+        with monkeypatch.context() as patch:
+            if way == "kept":
+                patch.setattr("dicmor_lib.blocks.attention.checkpoint", lambda f, x, **_: f(x))
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                y = encoder(x, valid, allowed)
+            found[way] = y.detach(), torch.autograd.grad(y.square().sum(), list(encoder.parameters())), wide
+    torch.testing.assert_close(found["again"][0], found["kept"][0])
+    torch.testing.assert_close(found["again"][1], found["kept"][1])
+    assert 4 * WIDTH in found["kept"][2] and 4 * WIDTH not in found["again"][2]
+
+
 # --- dropout --------------------------------------------------------------------------------------
 
 

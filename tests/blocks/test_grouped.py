@@ -83,13 +83,32 @@ def test_groups_do_not_touch_each_other():
         assert (layer(x) != layer(changed)).flatten(1).any(1).tolist() == [False, True, False]
 
 
+def graph_of(y):
+    """The names of the steps that autograd noted, the last one first."""
+    names, steps = "", [y.grad_fn]
+    while steps:
+        step = steps.pop()
+        names += f" {step.name()}"
+        steps += [before for before, _ in step.next_functions if before is not None]
+    return names
+
+
+def test_few_steps_are_convolved_in_windows():
+    """The copies cost less than the calls: 500 steps of all samples together are not yet many."""
+    layer = GroupedConv1d(2, 4, 5, 3)
+    few, many = layer(torch.randn(2, 50, 10, 4)), layer(torch.randn(2, 60, 10, 4))
+    assert "SlidingProduct" not in graph_of(few) and "SlidingProduct" in graph_of(many)
+
+
 @pytest.mark.parametrize("kernel", (1, 3, 5))
 def test_sliding_rows_are_the_windows_side_by_side(monkeypatch, kernel):
-    """A CPU's way of convolving and a GPU's, with ReLU and without, on no sample at all too."""
+    """A CPU's way of convolving many steps and a GPU's, with ReLU and without, on no sample at all too."""
+    monkeypatch.setattr("dicmor_lib.blocks.grouped.MANY_ROWS", 0)
     for batch in (0, 1, 3):
         for relu in (False, True):
             layer, x = GroupedConv1d(2, 4, 5, kernel).double(), random_input((2, batch, 6, 4))
             sliding = layer(x, relu=relu)
+            assert "SlidingProduct" in graph_of(sliding)
             with monkeypatch.context() as patch:
                 patch.setattr("dicmor_lib.blocks.grouped.computes_on_cpu", lambda x: False)
                 windows = layer(x, relu=relu)
