@@ -26,6 +26,8 @@ def to_markdown(results: Results, folded: bool = False) -> str:
         rest += ["Flow and recovery, forward and backward, against time and batch:", curves_table(results)]
     if _measured(results["profiles"]):
         rest += ["Where the time goes, as shares of it:", parts_table(results), kinds_table(results)]
+    if _measured(results["stores"]):
+        rest += ["A file of MOSEI's shapes, converted to a store and trained on:", store_table(results)]
     if folded:
         rest = [
             "<details><summary>Times, memory, curves, and where the time goes</summary>",
@@ -74,8 +76,8 @@ def misses(results: Results) -> list[str]:
 
 
 def _explain(target: Target, results: Results) -> str:
-    if target.name == "growth":
-        return "The curve is in the table below."
+    if target.name == "growth" or target.rows == "stores":
+        return "The table below has the details."
     case = find(results["cases"], **target.case)
     assert case is not None, "a target is missed by a case that was measured"
     if target.name == "peak_memory_mb":
@@ -94,8 +96,9 @@ def _explain(target: Target, results: Results) -> str:
         return text
     kinds = sorted(profile["kinds"].items(), key=lambda item: -item[1])[:3]
     parts = sorted(profile["parts"].items(), key=lambda item: -sum(item[1].values()))[:3]
+    alone = profile["kinds"]["matrix products"] * case["ratio"]
     return (
-        f"{text} Time by kind of work: {', '.join(f'{name} {share:.0%}' for name, share in kinds)}; by part: "
+        f"{text} At their sizes its matrix products alone take {alone:.2f}. Time by kind of work: {', '.join(f'{name} {share:.0%}' for name, share in kinds)}; by part: "
         f"{', '.join(f'{name} {sum(share.values()):.0%}' for name, share in parts)}."
     )
 
@@ -139,7 +142,9 @@ def cases_table(results: Results) -> str:
 
 def failures(results: Results) -> list[str]:
     """One sentence for each case that could not be measured."""
-    rows = [row for kind in ("cases", "curves", "profiles") for row in results[kind] if "error" in row]
+    rows = [
+        row for kind in ("cases", "curves", "profiles", "stores") for row in results[kind] if "error" in row
+    ]
     return [
         f"Not measured: {' '.join(str(v) for k, v in row.items() if k != 'error')}: {row['error']}."
         for row in rows
@@ -188,6 +193,26 @@ def kinds_table(results: Results) -> str:
     found = _measured(results["profiles"])
     rows = [(kind, *(f"{c['kinds'][kind]:.0%}" for c in found)) for kind in found[0]["kinds"]]
     return table(("kind of work", *map(_case, found)), rows, "l" + "r" * len(found))
+
+
+STORE_PHASES = (
+    ("convert the pickle", "convert_s", "convert"),
+    ("open the store", "train_open_s", "train_open"),
+    ("a training step of 32 clips (tiny preset)", "train_step_s", "train_steps"),
+    ("every training clip once, shuffled", "train_pass_s", "train_pass"),
+)
+
+
+def store_table(results: Results) -> str:
+    """What each phase took: seconds, the peak of its process so far, and what of its memory is its own (Linux only)."""
+    rows = []
+    for found in _measured(results["stores"]):
+        file = f"{found['clips']:,.0f} clips, {found['file_mb'] / 1e3:.3g} GB"
+        for phase, seconds, memory in STORE_PHASES:
+            held = [found.get(f"{memory}_{kind}_mb") for kind in ("peak", "anonymous")]
+            megabytes = ["-" if mb is None else f"{mb:,.0f}" for mb in held]
+            rows.append((file, phase, _figures(found[seconds]), *megabytes))
+    return table(("file", "phase", "s", "peak MB", "own MB"), rows, "llrrr")
 
 
 def _case(profile: dict[str, Any]) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from dicmor_lib.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 MEASURED = Path(__file__).with_name("measured.json")
 """The numbers that README.md and chapter 11 show; `make bench` writes them."""
-PARTS = {"format": int, "machine": dict, "cases": list, "curves": list, "profiles": list}
+PARTS = {"format": int, "machine": dict, "cases": list, "curves": list, "profiles": list, "stores": list}
 Results = dict[str, Any]
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +22,17 @@ from typing import Any
 
 import numpy as np
 
+from dicmor_lib.errors import DataError
+
 CLIPS = 22_856
 """Of CMU-MOSEI in the MMSA layout: 16,326 + 1,871 + 4,659."""
 SHARES = {"train": 16_326 / CLIPS, "valid": 1_871 / CLIPS, "test": 4_659 / CLIPS}
 STEPS, DIMS = 50, {"text": 768, "audio": 74, "vision": 35}
 BATCH = 32
 PHASES = ("convert", "train", "pickle")
+CLIP_BYTES = 4 * STEPS * sum(DIMS.values())
+ON_DISK = 2.5
+"""Files of so many times the features lie on the disk at once: scratch or store beside the pickle, and room to spare."""
 
 
 def measure_store(
@@ -59,6 +66,22 @@ def measure_store(
         return found
     finally:
         _remove(source, store)
+
+
+def measure_in_scratch_folder(clips: int) -> dict[str, float]:
+    """The same in a temporary folder.
+
+    Raises:
+        DataError: if there is too little room for it.
+    """
+    with tempfile.TemporaryDirectory(prefix="dicmor-bench-") as folder:
+        needed, free = ON_DISK * CLIP_BYTES * clips, shutil.disk_usage(folder).free
+        if free < needed:
+            raise DataError(
+                f"the store needs {needed / 1e9:.1f} GB in {tempfile.gettempdir()} and {free / 1e9:.1f} GB are free; "
+                "set TMPDIR to a folder with more room"
+            )
+        return measure_store(folder, clips)
 
 
 def write_pickle(path: Path, clips: int, protocol: int = 5) -> None:
@@ -102,8 +125,6 @@ def _features(
 
 
 def _remove(*paths: Path) -> None:
-    import shutil
-
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)

@@ -14,6 +14,7 @@ from dicmor_lib.bench.cases import TASKS, Case, Task
 from dicmor_lib.bench.machine import describe_machine
 from dicmor_lib.bench.results import FORMAT, Results
 from dicmor_lib.bench.scaling import BATCHES, TIMES
+from dicmor_lib.bench.store import CLIPS
 
 Say = Callable[[str], None]
 
@@ -27,6 +28,7 @@ class Plan:
         seconds, rounds: each case runs until both are spent.
         compiled: measure compiled on every device, not on CUDA alone.
         curves: whether to time flow and recovery over `times` and `curve_batches`.
+        store_clips: clips of the file that is converted to a store and trained on, 450 kB of disk each; 0: none.
     """
 
     presets: tuple[str, ...] = ("mosi", "mosei")
@@ -40,6 +42,7 @@ class Plan:
     curves: bool = True
     times: tuple[int, ...] = TIMES
     curve_batches: tuple[int, ...] = BATCHES
+    store_clips: int = CLIPS
 
     def cases(self) -> list[Case]:
         """Every case, the small ones of a preset first."""
@@ -101,7 +104,11 @@ def run_suite(plan: Plan, say: Say = lambda sentence: None) -> Results:
         jobs.append(
             ("profiles", f"profile of {case.title()}", {"job": "profile", "case": case.to_dict(), "top": 0})
         )
-    results: Results = {"format": FORMAT, "machine": machine, "cases": [], "curves": [], "profiles": []}
+    if plan.store_clips:
+        title = f"store of {plan.store_clips:,} clips of MOSEI's shapes"
+        jobs.append(("stores", title, {"job": "store", "clips": plan.store_clips}))
+    results: Results = {"format": FORMAT, "machine": machine}
+    results |= {kind: [] for kind in ("cases", "curves", "profiles", "stores")}
     for number, (kind, title, job) in enumerate(jobs, start=1):
         answer = run_job(job, plan.threads)
         results[kind].append(answer)
@@ -120,7 +127,10 @@ def run_job(job: dict[str, Any], threads: int) -> dict[str, Any]:
     reason = said[-1] if said else f"ended with status {done.returncode}"
     if done.returncode == -9:
         reason = "killed, probably for want of memory"
-    return {**job.get("case", {k: job[k] for k in ("preset", "device") if k in job}), "error": reason}
+    return {
+        **job.get("case", {k: job[k] for k in ("preset", "device", "clips") if k in job}),
+        "error": reason,
+    }
 
 
 def _outcome(answer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the project asks of its speed, as data: issue 4, section Targets."""
+"""What the project asks of its speed and memory, as data: issue 4."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from dicmor_lib.bench.results import Results, find
 from dicmor_lib.bench.scaling import growth
+from dicmor_lib.bench.store import CLIPS
 
 MOSI_STEPS = math.ceil(1284 / 32)
 """Steps of an epoch of CMU-MOSI's 1284 training clips, 32 at a time."""
@@ -23,6 +24,7 @@ class Target:
         what, unit: in words, and in what `limit` and the number are.
         case: settings of the measured case, or the "part" and "axis" of a curve.
         name: which number of the case, times `scale`; "growth" is a curve's exponent.
+        rows: where in the results the case is, "cases" or "stores".
         wish: a limit that would be better still, None if there is none.
         of_several: which number counts if several cases fit (eager and compiled, say).
     """
@@ -33,6 +35,7 @@ class Target:
     case: dict[str, Any]
     name: str = "ratio"
     scale: float = 1.0
+    rows: str = "cases"
     wish: float | None = None
     of_several: Callable[[Iterable[float]], float] = min
 
@@ -41,7 +44,7 @@ class Target:
         if self.name == "growth":
             curves = [c["points"] for c in results["curves"] if "error" not in c]
             return max((growth(points, **self.case) for points in curves), default=None)
-        rows = [row for row in results["cases"] if find([row], **self.case) and self.name in row]
+        rows = [row for row in results[self.rows] if find([row], **self.case) and self.name in row]
         return self.of_several(row[self.name] * self.scale for row in rows) if rows else None
 
     def verdict(self, results: Results) -> str:
@@ -58,6 +61,7 @@ _PLAIN = dict(precision="32-true", compiled=False)
 _MOSI, _MOSEI = _train("mosi", 32, "cpu", **_PLAIN), _train("mosei", 32, "cpu", **_PLAIN)
 _PATTERNS = {**_MOSI, "task": "patterns", "batch": 1}
 _GPU_MOSI = _train("mosi", 32, "cuda")
+_STORE: dict[str, Any] = dict(clips=float(CLIPS))
 _GPU_MOSEI = _train("mosei", 128, "cuda", precision="bf16-mixed", compiled=True)
 
 TARGETS: tuple[Target, ...] = (
@@ -82,4 +86,14 @@ TARGETS: tuple[Target, ...] = (
         for part in ("flow", "recovery")
         for axis, word in (("time", "time"), ("batch", "the batch"))
     ),
+    Target(
+        "MOSEI's size: peak of the conversion",
+        "times the file",
+        1.3,
+        _STORE,
+        "convert_peak_ratio",
+        rows="stores",
+    ),
+    Target("MOSEI's size: opening the store", "s", 2.0, _STORE, "train_open_s", rows="stores"),
+    Target("MOSEI's size: held by training on it", "MB", 1500.0, _STORE, "train_pass_peak_mb", rows="stores"),
 )

@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def do(job: dict[str, Any], memory_before: float) -> dict[str, Any]:
-    """The result of a job: "case", "curve" or "profile" (see `suite`)."""
+    """The result of a job: "case", "curve", "profile" or "store" (see `suite`)."""
     from dicmor_lib.bench.cases import Case
 
     if job["job"] == "case":
@@ -34,6 +34,10 @@ def do(job: dict[str, Any], memory_before: float) -> dict[str, Any]:
         from dicmor_lib.bench.scaling import curve
 
         return curve(job["preset"], job["device"], job["times"], job["batches"], job["rounds"])
+    if job["job"] == "store":
+        from dicmor_lib.bench.store import measure_in_scratch_folder
+
+        return measure_in_scratch_folder(job["clips"])
     from dicmor_lib.bench.profiling import where_time_goes
 
     return where_time_goes(Case(**job["case"]), job["top"])

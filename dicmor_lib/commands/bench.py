@@ -12,8 +12,10 @@ from dicmor_lib.commands.results import write_section
 if TYPE_CHECKING:
     from dicmor_lib.bench.suite import Plan
 
-TINY: dict[str, Any] = dict(times=(10, 20, 40), curve_batches=(1, 2, 4), seconds=0.1, rounds=2)
-"""What --quick measures the curves over, and how long."""
+TINY: dict[str, Any] = dict(
+    times=(10, 20, 40), curve_batches=(1, 2, 4), seconds=0.1, rounds=2, store_clips=50
+)
+"""What --quick measures the curves over, how long, and the clips of its store."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -34,6 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--seconds", type=float, metavar="S", help="at least this long for each case (default: 5)"
     )
     parser.add_argument("--compiled", action="store_true", help="with torch.compile as well, also on the CPU")
+    parser.add_argument(
+        "--store-clips",
+        type=int,
+        metavar="N",
+        help="of the file that is converted to a store, about 450 kB of disk each (default: as many as MOSEI; 0: none)",
+    )
     parser.add_argument("--quick", action="store_true", help="a small selection: the tiny preset, one batch")
     parser.add_argument(
         "--profile", action="store_true", help="only say where the time of a training step goes"
@@ -89,6 +97,8 @@ def _plan(args: argparse.Namespace) -> Plan:
         DiCMoRConfig.preset(name)
     batches = tuple(args.batches or ((4,) if args.quick else (1, 4, 32, 128)))
     threads = physical_cores() if args.threads is None else args.threads
+    if args.store_clips is not None and args.store_clips < 0:
+        raise ConfigError(f"--store-clips is {args.store_clips}; give the number of clips, or 0 for no store")
     if min(*batches, threads, 1) < 1:
         raise ConfigError(
             f"--batches are {', '.join(map(str, batches))} and --threads is {threads}; give whole numbers of at least 1"
@@ -99,6 +109,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     changes = dict(TINY) if args.quick else {}
     if args.seconds is not None:
         changes["seconds"] = args.seconds
+    if args.store_clips is not None:
+        changes["store_clips"] = args.store_clips
     return Plan(
         presets=presets, batches=batches, devices=devices, threads=threads, compiled=args.compiled, **changes
     )

@@ -130,7 +130,7 @@ class AutoEncoder(Imputer):
         error, compared = 0.0, 0
         with torch.no_grad():
             for rows in np.array_split(
-                held[np.argsort(_lengths(inside)[held])], math.ceil(len(held) / BATCH)
+                held[np.argsort(_lengths(inside)[held], kind="stable")], math.ceil(len(held) / BATCH)
             ):
                 clips = _cropped(x, inside, rows)
                 for mask in torch.from_numpy(_MASKS[:-1]):  # with everything available nothing is recovered

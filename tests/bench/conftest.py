@@ -57,4 +57,10 @@ def results() -> dict[str, Any]:
     profile |= dict(seconds=1.3, table="", kinds={name: 1 / len(kinds) for name in kinds})
     profile["parts"] = {name: dict(forward=0.5 / len(parts), backward=0.5 / len(parts)) for name in parts}
     curves = [dict(preset="mosi", device="cpu", points=points)]
-    return dict(format=1, machine=machine, cases=cases, curves=curves, profiles=[profile])
+    store = dict(
+        clips=22_856.0, file_mb=4000.0, convert_s=20.0, convert_peak_mb=360.0, convert_peak_ratio=0.09
+    )
+    store |= dict(train_open_s=2.5, train_open_peak_mb=200.0, train_step_s=0.05, train_steps_peak_mb=400.0)
+    store |= dict(train_pass_s=9.0, train_pass_peak_mb=610.0, train_pass_anonymous_mb=300.0)
+    parts = dict(cases=cases, curves=curves, profiles=[profile], stores=[store])
+    return dict(format=2, machine=machine, **parts)

@@ -1,8 +1,10 @@
 """What two executions of a notebook say, compared word by word and number by number.
 
-Words must be equal. Numbers are as good as equal within two units of the last printed place or 2 %, whichever is more;
-whole numbers within 2 %, so that those below 50 must agree; and all that is below 1e-5 counts as rounding error. On one
-machine the numbers agree to the last digit; the tolerance is for other processors and other versions of torch.
+Words must be equal. Numbers are as good as equal within two units of the last printed place or 4 %, whichever is more;
+whole numbers within 4 %, or, from 10 on, if a count differs by one; and all that is below 1e-5 counts as rounding
+error. On one machine the numbers agree to the last digit; the tolerance is for other processors and other versions of
+torch, whose last bits training carries up to the second digit. Between an AMD EPYC and an Intel Xeon with AVX-512, the
+numbers of chapter 12 differ by 3.2 % at most, and a count of its steps by one.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 MACHINE = "machine"  # tag of a cell whose outputs are times, or facts of the machine: they are not compared
-RELATIVE, UNITS, ROUNDING = 0.02, 2, 1e-5
-NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\d.])")
+RELATIVE, UNITS, COUNTED, ROUNDING = 0.04, 2, 10, 1e-5
+NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\d|\.\d)")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def close(a: str, b: str) -> bool:
     """Whether two printed numbers are as good as equal."""
     x, y = value(a), value(b)
     if max(abs(x), abs(y)) < ROUNDING:
+        return True
+    if unit(a) == unit(b) == 0 and min(abs(x), abs(y)) >= COUNTED and abs(x - y) == 1:
         return True
     return abs(x - y) <= max(RELATIVE * max(abs(x), abs(y)), 1.01 * UNITS * max(unit(a), unit(b)))
 

@@ -9,7 +9,7 @@ import re
 import nbformat
 import pytest
 
-from tests.notebooks.same import MACHINE, close, differences, told, unit
+from tests.notebooks.same import MACHINE, NUMBER, close, differences, told, unit
 from tests.notebooks.test_notebooks import BUILT, CHAPTERS, execute, kernel_environment, read  # noqa: F401
 
 LIGHT = "02_coupling_layers"  # tests/abuse compares its numbers in make test, from poor surroundings
@@ -83,6 +83,11 @@ def test_a_changed_number_a_changed_word_and_a_changed_description_are_found():
         ("7", "8", False),
         ("1,284", "1,290", True),
         ("120", "130", False),
+        ("12", "11", True),
+        ("12", "14", False),
+        ("9", "10", False),
+        ("9.2", "9.5", True),
+        ("84", "89", False),
         ("-0.3", "+0.3", False),
         ("3e-15", "2e-16", True),
         ("3e-03", "6e-03", False),
@@ -91,6 +96,11 @@ def test_a_changed_number_a_changed_word_and_a_changed_description_are_found():
 )
 def test_how_close_is_the_same(a, b, same):
     assert close(a, b) is same
+
+
+def test_a_number_may_end_a_sentence_or_a_sum():
+    text = "from -0.3 to 1.07. And 1,284 of 1,290, 3e-05; version 2.13.0 and a1 hold none"
+    assert NUMBER.findall(text) == ["-0.3", "1.07", "1,284", "1,290", "3e-05"]
 
 
 def test_units_of_the_last_place():
