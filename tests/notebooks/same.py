@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 MACHINE = "machine"  # tag of a cell whose outputs are times, or facts of the machine: they are not compared
 RELATIVE, UNITS, COUNTED, ROUNDING = 0.04, 2, 10, 1e-5
-NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\d|\.\d)")
+NUMBER = re.compile(r"(?<![\w.])[-+−]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?!\d|\.\d)")
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ def test_how_close_is_the_same(a, b, same):
 
 
 def test_a_number_may_end_a_sentence_or_a_sum():
-    text = "from -0.3 to 1.07. And 1,284 of 1,290, 3e-05; version 2.13.0 and a1 hold none"
-    assert NUMBER.findall(text) == ["-0.3", "1.07", "1,284", "1,290", "3e-05"]
+    text = "from -0.3 to 1.07. And 1,284 of 1,290, 3e-05 and .351; 2.13.0, a1 and b.5 are none"
+    assert NUMBER.findall(text) == ["-0.3", "1.07", "1,284", "1,290", "3e-05", ".351"]
 
 
 def test_units_of_the_last_place():
