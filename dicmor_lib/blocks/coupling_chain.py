@@ -8,7 +8,7 @@ u_(n+1), leaves it as it is, and replaces its neighbour on one side by that on t
 
 Autograd would keep every hidden layer for the backward pass, seven times as much as this sequence. Here the backward
 pass computes the network of a layer once more, just before it is needed. A training step of the mosi preset on 32
-clips holds 150 MB less, and its flows take a tenth to a fifth less time.
+clips holds 150 MB less, and its flows take a tenth less time.
 """
 
 from __future__ import annotations
