@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,21 @@ def conditions(results: Results) -> str:
         f"{f' (OMP_WAIT_POLICY={waiting})' if waiting else ''}{devices}; torch {m['torch']}, Python {m['python']}, "
         f"dicmor {m['dicmor']}, commit {m['commit']}.{busy} Clips of 50 steps, all seven patterns mixed in a batch; a "
         f"training step is batch to device, forward, backward, clip and Adam with every parameter training. A *product* is "
-        f"one {CUBE} x {CUBE} x {CUBE} matrix product timed in turns with the step, *peak* its FLOP/s."
+        f"one {CUBE} x {CUBE} x {CUBE} matrix product timed in turns with the step, *peak* its FLOP/s{_products(results)}."
     )
+
+
+def _products(results: Results) -> str:
+    """How long the float32 product took on each device, in brackets: what a ratio is a ratio to."""
+    of_device: dict[str, list[float]] = {}
+    for case in _measured(results["cases"]):
+        if case["precision"] == "32-true":
+            of_device.setdefault(case["device"], []).append(case["product_seconds"])
+    told = []
+    for device, seconds in of_device.items():
+        middle = statistics.median(seconds)
+        told.append(f"{device}: {_figures(1e3 * middle)} ms, {2e-9 * CUBE**3 / middle:,.0f} GFLOP/s")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def targets_table(results: Results) -> str:

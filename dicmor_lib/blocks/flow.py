@@ -77,15 +77,15 @@ class Flow(nn.Module):
         if self.mixing == "alternate" and can_chain(x, self.layers[0]):
             b, a, log_det = to_latent(self.layers, b, a)  # the loop below, faster
         else:
-            a, b, log_det = self._layer_by_layer(a, b)
+            a, b, log_det = self.layer_by_layer(a, b)
         z = torch.cat(self._in_place(a, b), dim=-1)
         if mask is not None:
             z, log_det = z * mask[..., None], log_det * mask
         log_det = log_det.sum(-1)
         return (z[0], log_det[0]) if plain else (z, log_det)
 
-    def _layer_by_layer(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Both halves after all layers, and log abs det of each step (groups, batch, time)."""
+    def layer_by_layer(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return both halves after all layers, and log abs det of each step (groups, batch, time): `forward`, plainly."""
         log_det = a.new_zeros(a.shape[:-1])
         for number, layer in enumerate(self.layers):
             if self.mixing == "conv1x1":
@@ -106,14 +106,14 @@ class Flow(nn.Module):
         if self.mixing == "alternate" and can_chain(z, self.layers[0]):
             b, a = to_data(self.layers, b, a)  # the loop below, faster
         else:
-            a, b = self._layer_by_layer_back(a, b)
+            a, b = self.layer_by_layer_back(a, b)
         x = torch.cat([a, b], dim=-1)
         if mask is not None:
             x = x * mask[..., None]
         return x[0] if plain else x
 
-    def _layer_by_layer_back(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Both halves before all layers."""
+    def layer_by_layer_back(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both halves before all layers: `inverse`, plainly."""
         for number in reversed(range(len(self.layers))):
             if self.mixing == "alternate":
                 a, b = b, a

@@ -85,6 +85,7 @@ def test_a_miss_is_explained_by_the_profile(results):
 def test_every_table_is_rectangular_and_says_where_it_was_measured(results):
     text = to_markdown(results)
     assert "Test processor" in text and "2 thread(s)" in text and "commit abc" in text and "no GPU" in text
+    assert "its FLOP/s (cpu: 100 ms, 172 GFLOP/s)." in text
     for block in re.findall(r"(?:^\|.*\|\n?)+", text, re.MULTILINE):
         assert len({line.count("|") for line in block.strip().splitlines()}) == 1
     assert len(targets_table(results).splitlines()) == 2 + len(TARGETS)
