@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dicmor_lib.bench.measure import CUBE
-from dicmor_lib.bench.results import Results, find
+from dicmor_lib.bench.results import ROWS, Results, find
 from dicmor_lib.bench.scaling import growth
 from dicmor_lib.bench.targets import TARGETS, Target
 
@@ -156,9 +156,7 @@ def cases_table(results: Results) -> str:
 
 def failures(results: Results) -> list[str]:
     """One sentence for each case that could not be measured."""
-    rows = [
-        row for kind in ("cases", "curves", "profiles", "stores") for row in results[kind] if "error" in row
-    ]
+    rows = [row for kind in ROWS for row in results[kind] if "error" in row]
     return [
         f"Not measured: {' '.join(str(v) for k, v in row.items() if k != 'error')}: {row['error']}."
         for row in rows

@@ -12,7 +12,9 @@ from dicmor_lib.errors import DataError
 FORMAT = 2
 MEASURED = Path(__file__).with_name("measured.json")
 """The numbers that README.md and chapter 11 show; `make bench` writes them."""
-PARTS = {"format": int, "machine": dict, "cases": list, "curves": list, "profiles": list, "stores": list}
+ROWS = ("cases", "curves", "profiles", "stores")
+"""The kinds of measurements; each is a list of rows, and a row with "error" was not measured."""
+PARTS = {"format": int, "machine": dict, **dict.fromkeys(ROWS, list)}
 Results = dict[str, Any]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dicmor_lib.bench.cases import TASKS, Case, Task
 from dicmor_lib.bench.machine import describe_machine
-from dicmor_lib.bench.results import FORMAT, Results
+from dicmor_lib.bench.results import FORMAT, ROWS, Results
 from dicmor_lib.bench.scaling import BATCHES, TIMES
 from dicmor_lib.bench.store import CLIPS
 
@@ -107,8 +107,7 @@ def run_suite(plan: Plan, say: Say = lambda sentence: None) -> Results:
     if plan.store_clips:
         title = f"store of {plan.store_clips:,} clips of MOSEI's shapes"
         jobs.append(("stores", title, {"job": "store", "clips": plan.store_clips}))
-    results: Results = {"format": FORMAT, "machine": machine}
-    results |= {kind: [] for kind in ("cases", "curves", "profiles", "stores")}
+    results: Results = {"format": FORMAT, "machine": machine, **{kind: [] for kind in ROWS}}
     for number, (kind, title, job) in enumerate(jobs, start=1):
         answer = run_job(job, plan.threads)
         results[kind].append(answer)

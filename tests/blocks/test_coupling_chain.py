@@ -14,7 +14,7 @@ from tests.random_flows import DEFAULT, VARIANTS, name, random_flow
 
 @pytest.fixture(params=(1, 2, 3, 4))
 def threads(request):
-    """So many threads, and shares of the rows even if there are few."""
+    """So many threads, for which rows are shared out or not."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -118,7 +118,7 @@ def test_it_keeps_the_sequence_alone(monkeypatch):
     assert plain > 7 * chained
 
 
-def test_a_backward_pass_leaves_what_it_was_given(monkeypatch):
+def test_a_backward_pass_leaves_what_it_was_given():
     """The incoming gradients are not written to, and a second backward pass gives the same."""
     flow = random_flow(DEFAULT, layers=3, groups=3).float()
     u = torch.randn(2, 3, 2, 5, 4, requires_grad=True)
